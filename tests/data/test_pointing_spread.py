@@ -131,3 +131,44 @@ def test_a_damaged_pointing_table_does_no_harm(written, caplog):
         hdus["POINTING"].header["TTYPE1"] = "WHEN"
     FILE_CACHE.clear()
     assert pointing_spread(store_of(path)) == PointingSpread("POINTING")
+
+
+def pointing_columns(time, lon, lat, unit="deg", of_lon="D"):
+    """A pointing table of columns."""
+    return fits.BinTableHDU.from_columns(
+        [
+            fits.Column("TIME", "D", "s", array=time),
+            fits.Column("RA_PNT", of_lon, unit, array=lon),
+            fits.Column("DEC_PNT", "D", unit, array=lat),
+        ],
+        name="POINTING",
+    )
+
+
+NAN = np.nan
+
+
+@pytest.mark.parametrize(
+    ("of_pointing", "expected"),
+    [
+        (lambda ra, dec: pointing_columns([0, NAN], [ra, ra + 90], [dec, dec]), (0, 0)),
+        (lambda ra, dec: pointing_columns([NAN, NAN], [ra, ra], [dec, dec]), (0, 0)),
+        (lambda ra, dec: pointing_columns([0, 0, 0], [NAN, ra, ra], [dec, dec - 1, dec + 1]), (2, 1)),
+        (lambda ra, dec: pointing_columns([0, 0, 9], [ra, ra, NAN], [dec, dec + 2, dec]), (2, 2)),
+        (lambda ra, dec: pointing_columns([9, 0, 9, 0], [ra] * 4, [dec, dec - 1, dec + 3, dec]), (3, 3)),
+        (lambda ra, dec: pointing_columns([0, 9], *np.radians([[ra, ra], [dec, dec + 1]]), "rad"), (0, 1)),
+        (lambda ra, dec: pointing_columns([0, 9], [ra, ra], [dec, dec + 1], ""), (0, 1)),
+        (lambda ra, dec: pointing_columns([0, 9], [ra, ra], [dec, dec + 1], "m"), (0, 0)),
+        (lambda ra, dec: pointing_columns([0, 9], ["1", "2"], [dec, dec + 1], of_lon="A"), (0, 0)),
+        (lambda ra, dec: pointing_columns([0, 9], [[ra, ra], [ra, ra]], [dec, dec + 1], of_lon="2D"), (0, 0)),
+    ],
+)
+def test_only_rows_with_a_time_and_a_direction_count_in_any_unit_of_angle(written, of_pointing, expected):
+    path = written("SLEW")
+    with fits.open(path, mode="update") as hdus:
+        header = hdus["EVENTS"].header
+        hdus.append(of_pointing(header["RA_PNT"], header["DEC_PNT"]))
+    FILE_CACHE.clear()
+    spread = pointing_spread(store_of(path))
+    assert (spread.apart, spread.away) == pytest.approx(expected, abs=1e-9)
+    assert spread.mode == "SLEW"  # also beside a table that cannot be read

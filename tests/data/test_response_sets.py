@@ -7,7 +7,7 @@ from astropy.io import fits
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import to_host
-from lightpool.data import DataStore, Observation, ResponseSet, find_response_sets, split_by_responses
+from lightpool.data import GTI, DataStore, Observation, ResponseSet, find_response_sets, split_by_responses
 from lightpool.datasets import MapDataset
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.makers import DatasetsMaker, MapDatasetMaker
@@ -88,6 +88,13 @@ def test_good_time_without_a_response_is_reported(run, tmp_path, caplog):
     (part,) = split_by_responses(observation)["all"]
     assert part.observation_time_duration.to_value("s") == pytest.approx(10)
     assert "of its good time are outside the intervals of its responses" in caplog.text
+
+
+def test_an_observation_without_good_time_has_no_part_and_this_is_said(run, caplog):
+    start = run.gti.time_start[:1]
+    run.gti = GTI.create(start, start)
+    assert split_by_responses(run, [ResponseSet({"aeff": run.aeff})]) == {}
+    assert "it has no good time" in caplog.text
 
 
 @pytest.mark.parametrize("form", ["J", "32X"])

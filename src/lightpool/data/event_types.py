@@ -191,6 +191,8 @@ def _split(observation: Observation, sets: Sequence[ResponseSet] | None) -> list
     if not own:
         raise MissingDataError(f"observation {observation.obs_id}: there are no responses to split it by")
     gti = observation.gti
+    if gti is not None and not gti.duration_s > 0:
+        log.warning("observation %s: it has no good time, so no responses hold, and it has no part", observation.obs_id)
     parts, outside = [], {}
     counts = count_event_types(observation, own)
     for label in dict.fromkeys(each.label for each in own):

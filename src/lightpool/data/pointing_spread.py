@@ -7,18 +7,21 @@ directions for one time. A table that has several directions one after the other
 
 from dataclasses import dataclass
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import angular_separation
+from numpy.typing import NDArray
 
 from lightpool.data.files.file_cache import FILE_CACHE
 from lightpool.data.observation import Observation
 from lightpool.data.pointing import PointingMode
-from lightpool.errors import LightpoolError
-from lightpool.fits import FitsFile, header_number
+from lightpool.errors import LightpoolError, WrongUnitError
+from lightpool.fits import FitsFile, TableData, conversion_factor, header_number, require_numbers
 
 __all__ = ["PointingSpread", "pointing_spread", "spread_in_file"]
 
 _MOVING = ("SLEW", "SCAN", "RASTER")
+_COLUMNS = {"TIME": u.s, "RA_PNT": u.deg, "DEC_PNT": u.deg}
 _MOST = 0.1
 """Angle, deg, below which directions count as the same: less than the bins of response tables."""
 
@@ -75,9 +78,16 @@ def pointing_spread(observation: Observation) -> PointingSpread:
     try:
         cached = FILE_CACHE.open(location.place)
         name = location.hdu_name
-        return cached.get(("pointing spread", name), lambda: spread_in_file(cached.file, name))
+        return cached.get(("pointing spread", name), lambda: _spread_if_readable(cached.file, name))
     except LightpoolError:
         return PointingSpread()
+
+
+def _spread_if_readable(file: FitsFile, events: str) -> PointingSpread:
+    try:
+        return spread_in_file(file, events)
+    except LightpoolError:
+        return PointingSpread(_mode(file.values(events).get("OBS_MODE")))
 
 
 def spread_in_file(file: FitsFile, events: str) -> PointingSpread:
@@ -99,21 +109,34 @@ def spread_in_file(file: FitsFile, events: str) -> PointingSpread:
     if name is None or name == events:
         return PointingSpread(mode)
     table = file.table(name)
-    if table.n_row < 2 or not all(column in table for column in ("TIME", "RA_PNT", "DEC_PNT")):
+    if table.n_row < 2 or not all(column in table for column in _COLUMNS):
         return PointingSpread(mode)
-    time, lon, lat = (np.asarray(table.quantity(column).value, dtype=float) for column in ("TIME", "RA_PNT", "DEC_PNT"))
-    lon, lat = np.radians(lon), np.radians(lat)
-    apart = 0.0
-    for moment in np.unique(time):
-        at = np.flatnonzero(time == moment)
-        # From the first one: half of the largest distance at least.
-        apart = max(apart, float(np.max(angular_separation(lon[at[0]], lat[at[0]], lon[at], lat[at]))))
+    time, lon, lat = (_values(table, column, unit) for column, unit in _COLUMNS.items())
+    known = np.isfinite(time) & np.isfinite(lon) & np.isfinite(lat)  # rows without a direction say nothing
+    if not known.any():
+        return PointingSpread(mode)
+    time, lon, lat = time[known], lon[known], lat[known]
+    _, first, of_time = np.unique(time, return_index=True, return_inverse=True)
+    at = first[of_time]
+    # From the first one of each time: half of the largest distance at least.
+    apart = np.max(angular_separation(lon[at], lat[at], lon, lat))
     away = 0.0
     where = f"{file.source}, HDU {events!r}"
     if "RA_PNT" in header and "DEC_PNT" in header:
         ra, dec = (np.radians(header_number(header, key, where, unit="angle in deg")) for key in ("RA_PNT", "DEC_PNT"))
-        away = float(np.max(angular_separation(ra, dec, lon, lat)))
+        away = np.max(angular_separation(ra, dec, lon, lat))
     return PointingSpread(mode, float(np.degrees(apart)), float(np.degrees(away)))
+
+
+def _values(table: TableData, name: str, unit: u.UnitBase) -> NDArray[np.float64]:
+    """Return a column in s or in rad; one without a unit is in s or in deg."""
+    known = table.find_name(name)
+    where = f"{table.source}, HDU {table.name!r}, column {known!r}"
+    given = table.units[known].strip() or str(unit)
+    factor = conversion_factor(given, u.s if unit == u.s else u.rad, where)
+    if factor is None:
+        raise WrongUnitError(f"{where} is in {given!r}, expected {unit} or another unit of this kind; correct TUNIT")
+    return require_numbers(table.column(known), where).astype(np.float64) * factor
 
 
 def _mode(value: object) -> str:
