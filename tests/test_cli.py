@@ -89,5 +89,5 @@ def test_an_interrupted_reduction_says_how_it_goes_on(run, monkeypatch, crab_sto
     assert "use --resume to continue" in done.output
 
 
-def test_version(run):
+def test_the_command_prints_its_version(run):
     assert lightpool.__version__ in run("--version").output

@@ -167,7 +167,7 @@ def ring(mask=None):
     return RingBackgroundMaker("0.5 deg", "0.3 deg", exclusion_mask=mask)
 
 
-def test_rings_without_acceptance(image):
+def test_pixels_whose_ring_has_no_acceptance_are_announced(image):
     mask = image.geom.to_image().region_mask([CircleSkyRegion(SOURCE, 0.9 * u.deg)], inside=False)
     assert heard(ring().run, image)[0] == []
     assert heard(ring(mask).run, image)[0] == ["safe pixels whose ring has no acceptance"]
@@ -185,7 +185,7 @@ def test_rings_with_a_small_mask(image):
     assert found[1][0] == "exclusion mask smaller than the map, in rings"
 
 
-def test_adaptive_rings(image, observations):
+def test_differences_of_adaptive_rings_are_announced(image, observations):
     options = {"r_in": "0.5 deg", "r_out_max": "1.2 deg", "width": "0.3 deg", "stepsize": "0.1 deg"}
     wide = {**options, "threshold_alpha": 1e9}
     # All pixels have a background, so a high threshold takes the first ring everywhere.

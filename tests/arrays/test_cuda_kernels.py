@@ -427,7 +427,7 @@ def unit_vectors_of(n, seed=8):
     return vectors / np.linalg.norm(vectors, axis=0)
 
 
-def test_angles_between_directions(on_cuda):
+def test_angles_between_directions_are_those_of_the_plain_routine(on_cuda):
     vectors, centre = unit_vectors_of((7, 300)), np.array([0.6, 0.0, 0.8])
     vectors[:, 0, 0], vectors[:, 0, 1], vectors[:, 1, 1] = centre, -centre, np.nan
     result = on_cuda(lambda v: separation_of_vectors(v, centre), vectors)

@@ -74,6 +74,6 @@ def test_exponentials_are_integrated_exactly(backend, read, function):
     assert_allclose(found, expected, rtol=1e-7)
 
 
-def test_nothing_to_integrate(backend, read):
+def test_without_points_or_intervals_there_is_nothing_to_integrate(backend, read):
     assert read(trapezoid_loglog(backend.array(np.ones((0, 3))), np.array([1.0, 2.0, 3.0]))).shape == (0, 2)
     assert read(trapezoid_loglog(backend.array(np.ones((2, 1))), np.array([1.0]))).shape == (2, 0)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lightpool.arrays.devices import memory
-from lightpool.arrays.devices.devices import Device, find_device
+from lightpool.arrays.devices.devices import Device, find_device, to_device, to_host
 from lightpool.arrays.devices.memory import (
     format_bytes,
     free_memory,
@@ -136,8 +136,10 @@ def test_unused_memory_is_kept_while_enough_is_free_for_others(cupy_device, shar
     assert bool(cupy_device.calls) == is_released
 
 
-def test_release_on_the_host_does_nothing(device):
+def test_release_on_the_host_leaves_arrays_as_they_are(device):
+    kept = to_device(np.full(1000, 7.0), find_device(device))
     release_memory(device)
+    assert (to_host(kept) == 7.0).all()
 
 
 @pytest.mark.parametrize("device", ["cpu", "torch", "strict"], indirect=True)

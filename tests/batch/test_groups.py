@@ -136,6 +136,6 @@ def test_an_unknown_column_is_named(observation):
         parts(observation, {"ZEN_PNT": 1.0}, by="observations", expression="ZENITH")
 
 
-def test_edges_ascend():
+def test_edges_of_groups_must_ascend():
     with pytest.raises(ConfigError, match="edges must be strictly ascending"):
         Division(Groups(name="a", by="events", expression="ENERGY", edges=[2, 1]))

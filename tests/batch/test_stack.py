@@ -225,7 +225,8 @@ def test_the_same_number_of_another_telescope_is_another_observation(tmp_path):
         dataset.meta_table["TELESCOP"] = [name]
         dataset.counts = dataset.counts + 1.0 * len(name)
         dataset.write(tmp_path / f"{name}.fits")
-    stack_files([tmp_path / "HESS.fits", tmp_path / "MAGIC.fits"], tmp_path / "sum.fits")
+    stack = stack_files([tmp_path / "HESS.fits", tmp_path / "MAGIC.fits"], tmp_path / "sum.fits")
+    assert stack.meta_table["TELESCOP"].tolist() == [["HESS", "MAGIC"]]
 
 
 @pytest.mark.slow

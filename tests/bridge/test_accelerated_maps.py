@@ -156,7 +156,7 @@ CUTOUTS = {
 
 
 @pytest.mark.parametrize("cut", CUTOUTS.values(), ids=CUTOUTS)
-def test_cutouts(store, cut):
+def test_cutouts_are_those_of_gammapy(store, cut):
     position, width, mode = cut
 
     def run():
@@ -387,7 +387,7 @@ STACK_TOLERANCES = {"edisp": 2e-5, "psf": 2e-5, "background": 2e-5}
 
 
 @pytest.mark.parametrize("options", [{}, {"migra_axis": MIGRA}], ids=["kernels", "migra"])
-def test_stacks(store, options):
+def test_stacks_of_runs_are_those_of_gammapy(store, options):
     def run():
         stacked = reference(**options)
         for number in range(4):
@@ -397,7 +397,7 @@ def test_stacks(store, options):
     assert_same_dataset(*both(run, accelerated_methods=["MapDataset.stack"]), tolerances=STACK_TOLERANCES)
 
 
-def test_stacks_of_cutouts(store):
+def test_stacks_of_cutouts_are_those_of_gammapy(store):
     def run():
         stacked = reference(geom=sky(width=5))
         for number, observation in enumerate(observations(store)):
@@ -564,7 +564,7 @@ def test_maps_that_two_datasets_share_stay_shared(store):
         assert_same_dataset(mine, theirs, tolerances=STACK_TOLERANCES)
 
 
-def test_stacked_lists(store):
+def test_lists_that_are_stacked_are_those_of_gammapy(store):
     def run():
         return Datasets([reduced(store, number) for number in range(3)]).stack_reduce(name="sum")
 
@@ -618,7 +618,7 @@ def chain(mask=True):
 
 @pytest.mark.parametrize("options", [{}, {"cutout_mode": "partial"}, {"cutout_width": "1.5 deg"}])
 @pytest.mark.parametrize("stacks", [True, False])
-def test_chains_of_makers(store, options, stacks):
+def test_chains_of_makers_end_with_the_dataset_of_gammapy(store, options, stacks):
     def run():
         maker = DatasetsMaker(chain(), stack_datasets=stacks, **options)
         made = maker.run(reference(geom=sky(width=5)), observations(store))

@@ -65,7 +65,7 @@ def ring_dataset(observation, geom):
     return maker.run(made.to_image(name=made.name))
 
 
-def test_stacks_of_rings(crab_store):
+def test_stacks_of_rings_are_those_of_gammapy(crab_store):
     geom = WcsGeom.create(skydir=CRAB, width=3, binsz=0.1, axes=[ENERGY])
 
     def run():

@@ -131,6 +131,7 @@ def test_a_run_is_drawn(shared):
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    load(shared, (HESS, 23523)).peek()
-    load(shared, (MAGIC, 5029747)).peek()
+    for run in ((HESS, 23523), (MAGIC, 5029747)):
+        load(shared, run).peek()
+        assert sum(ax.has_data() for ax in plt.gcf().axes) >= 4
     plt.close("all")

@@ -27,7 +27,7 @@ def fine_kernel():
     )
 
 
-def test_gaussian_matrix(kernel):
+def test_a_gaussian_kernel_has_the_matrix_of_gammapy(kernel):
     expected = [
         [9.6459987873742e-01, 4.8322132526946e-04, 0, 0, 0],
         [8.1437621504529e-03, 8.2846147493921e-01, 1.6339476291033e-01, 0, 0],
@@ -37,7 +37,7 @@ def test_gaussian_matrix(kernel):
     assert_allclose(kernel.pdf_matrix, expected, rtol=1e-9, atol=1e-15)
 
 
-def test_moments(kernel):
+def test_mean_bias_and_resolution_of_a_kernel_are_those_of_gammapy(kernel):
     center = ENERGY_TRUE.center
     assert_allclose(
         kernel.get_mean(center).to_value("TeV"), [0.72345786, 1.77532626, 5.89545363, 13.61050939], rtol=1e-8
@@ -76,7 +76,7 @@ def test_where_nothing_is_reconstructed_the_mean_is_zero():
     assert_allclose(empty.get_bias(ENERGY_TRUE.center), -1)
 
 
-def test_diagonal_response(kernel):
+def test_a_diagonal_response_shares_bins_by_their_overlap(kernel):
     expected = [
         [0.6916831362838, 0, 0, 0, 0],
         [0.0472653756724, 0.5562693435932, 0.3964652807343, 0, 0],

@@ -26,7 +26,7 @@ def responses():
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_round_trip(backend, number, tmp_path):
+def test_a_response_and_its_exposure_are_read_as_they_were_written(backend, number, tmp_path):
     irf = responses()[number]
     irf.write(tmp_path / "irf.fits.gz")
     again = type(irf).read(tmp_path / "irf.fits.gz")
@@ -82,7 +82,7 @@ def test_a_growing_stack_is_written_as_its_mean(backend, tmp_path):
     assert_allclose(to_host(again.exposure_map.data), 2)
 
 
-def test_errors(tmp_path):
+def test_a_missing_response_another_format_and_wrong_axes_are_refused(tmp_path):
     psf = responses()[0]
     with pytest.raises(MissingDataError, match="'psf'"):
         PSFMap.from_hdulist(HDUList([PrimaryHDU()]))

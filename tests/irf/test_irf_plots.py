@@ -46,7 +46,7 @@ def test_axes_are_labelled_with_quantity_and_unit():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["offset = 0.5 deg", "offset = 1.0 deg"]
 
 
-def test_the_other_pictures():
+def test_the_other_pictures_of_tables_are_drawn():
     edisp().plot_bias(add_cbar=True)
     psf().plot_psf_vs_rad(ax=plt.figure().gca(), offset=[0, 1] * u.deg, energy_true=[1] * u.TeV)
     rad_max().plot_rad_max_vs_energy(ax=plt.figure().gca())

@@ -64,7 +64,7 @@ def twin_kernel(table, offset):
     return np.where(kernel < 1e-8, 0, kernel)
 
 
-def test_effective_area(backend):
+def test_a_projected_effective_area_is_the_one_evaluated_at_each_pixel(backend):
     expected = pixel_by_pixel(lambda o: aeff().evaluate(energy_true=TRUE.center, offset=o).value)
     result = project_aeff(aeff(), TRUE, backend.array(OFFSETS))
     assert device_of(result) == backend.device
@@ -72,7 +72,7 @@ def test_effective_area(backend):
     assert_array_equal(to_host(result) == 0, expected == 0)
 
 
-def test_psf_table(backend):
+def test_a_projected_psf_table_is_the_one_evaluated_at_each_pixel(backend):
     areas = (2 * np.pi * RAD.center * RAD.bin_width).to_value("sr")[:, None]
 
     def one(offset):
@@ -84,7 +84,7 @@ def test_psf_table(backend):
 
 
 @pytest.mark.parametrize("make", [gauss_psf, king_psf])
-def test_parametric_psf(backend, make):
+def test_a_projected_parametric_psf_is_the_one_evaluated_at_each_pixel(backend, make):
     areas = (2 * np.pi * RAD.center * RAD.bin_width).to_value("sr")[:, None]
 
     def one(offset):
@@ -98,7 +98,7 @@ def test_parametric_psf(backend, make):
     assert_array_equal(result[..., np.isnan(OFFSETS)], 0)
 
 
-def test_energy_dispersion(backend):
+def test_a_projected_energy_dispersion_is_the_one_evaluated_at_each_pixel(backend):
     def one(offset):
         values = edisp().evaluate(energy_true=TRUE.center[:, None], migra=MIGRA_MAP.center, offset=offset).value
         return twin_normalised(values[..., None], MIGRA_MAP.bin_width.value[:, None])[..., 0]
@@ -108,7 +108,7 @@ def test_energy_dispersion(backend):
 
 
 @pytest.mark.parametrize("interp", ["lin", "log"])
-def test_energy_dispersion_kernel(backend, interp):
+def test_a_projected_kernel_is_the_integral_over_migra_at_each_pixel(backend, interp):
     migra = MIGRA.edges.value if interp == "lin" else np.geomspace(0.2, 3, 15)
     axes = edisp().axes.replace(MapAxis.from_edges(migra, name="migra", interp=interp))
     table = EnergyDispersion2D(axes=axes, data=edisp().data)
@@ -176,7 +176,7 @@ def twin_background(table, **place):
 
 
 @pytest.mark.parametrize("values_scale", ["log", "lin", "sqrt"])
-def test_background_in_offset(backend, values_scale):
+def test_a_projected_background_in_offset_is_the_integral_at_each_pixel(backend, values_scale):
     table = bkg_2d()
     table.interp_kwargs["values_scale"] = values_scale
     expected = pixel_by_pixel(lambda o: twin_background(table, offset=o))
@@ -276,7 +276,7 @@ def test_a_table_of_one_offset_is_zero_outside_it(backend):
     assert_array_equal(values[:, 1], values[:, 2])
 
 
-def test_kernels_are_probabilities(backend):
+def test_projected_kernels_are_probabilities_at_each_pixel(backend):
     offset = backend.array(np.deg2rad(np.linspace(0, 2.5, 40)))
     wide = MapAxis.from_energy_bounds("0.001 TeV", "10000 TeV", nbin=21)
     kernel = to_host(project_edisp_kernel(edisp(), wide, TRUE, offset))
@@ -364,7 +364,7 @@ STORED = {
 
 
 @pytest.mark.parametrize("offset_deg", STORED)
-def test_numbers_of_gammapy(backend, offset_deg):
+def test_projected_responses_have_the_stored_numbers_of_gammapy(backend, offset_deg):
     expected = STORED[offset_deg]
     offset, zero = backend.array([np.deg2rad(offset_deg)]), backend.array([0.0])
     results = {

@@ -19,7 +19,7 @@ def kernel(backend):
     return psf.get_psf_kernel(GEOM, max_radius="0.2 deg")
 
 
-def test_gaussian_kernel(backend):
+def test_the_kernel_of_a_gaussian_psf_is_that_of_gammapy(backend):
     kernel = PSFKernel.from_gauss(GEOM, "0.15 deg", max_radius="0.3 deg")
     data = to_host(kernel.data)
     expected = [0.0102926501886, 0.0301206079285, 0.0573503031086, 0.0710783697524]

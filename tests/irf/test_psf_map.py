@@ -130,7 +130,7 @@ def test_image_of_a_psf_without_exposure_is_refused(psf):
         PSFMap(psf.psf_map).to_image()
 
 
-def test_normalize(backend):
+def test_a_normalized_psf_contains_everything_within_its_last_edge(backend):
     psf = PSFMap.from_gauss(ENERGY_TRUE, sigma=SIGMA)
     psf.psf_map.data *= 3.0
     psf.normalize()

@@ -26,7 +26,7 @@ def kernel_of(matrix):
 @pytest.mark.parametrize("name", list(MATRICES))
 @pytest.mark.parametrize("format_name", ["ogip", "ogip-sherpa"])
 @pytest.mark.parametrize("suffix", [".fits", ".fits.gz"])
-def test_round_trip(name, format_name, suffix, tmp_path):
+def test_a_matrix_is_read_as_it_was_written(name, format_name, suffix, tmp_path):
     kernel = kernel_of(MATRICES[name])
     kernel.write(tmp_path / f"rmf{suffix}", format=format_name)
     again = EDispKernel.read(tmp_path / f"rmf{suffix}")
@@ -70,7 +70,7 @@ def test_a_missing_hdu_is_named():
         EDispKernel.from_hdulist(HDUList([PrimaryHDU()]))
 
 
-def test_unknown_format():
+def test_an_unknown_format_of_a_matrix_is_refused():
     with pytest.raises(FormatError, match="ogip-sherpa"):
         kernel_of(MATRICES["full"]).to_hdulist(format="rmf")
 

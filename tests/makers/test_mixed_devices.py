@@ -125,7 +125,7 @@ def test_what_a_dataset_predicts(made, target):
     assert device_of(dataset.stat_array()).name == target
 
 
-def test_what_responses_become(made, target):
+def test_what_is_made_of_responses_is_on_their_device(made, target):
     dataset = made()
     psf, edisp = dataset.psf, dataset.edisp
     for other in (psf.to_image(), psf.downsample(2, "energy_true"), psf.to_region_nd_map(SOURCE), edisp.to_image()):
@@ -151,7 +151,7 @@ def test_maps_of_other_geometries(made, geom, target):
     assert devices_of(counts.convolve(np.ones((3, 3)))) == devices_of(counts.smooth("0.2 deg")) == {target}
 
 
-def test_rings(made, geom, target):
+def test_ring_backgrounds_are_on_the_device_of_the_dataset(made, geom, target):
     mask = exclusion(geom, target)
     rings = {"r_in": "0.5 deg", "width": "0.4 deg", "exclusion_mask": mask}
     ring = RingBackgroundMaker(**rings).run(made())
@@ -177,7 +177,7 @@ def test_other_runs_as_background(made, observations, target):
 
 
 @pytest.mark.parametrize("use_region_center", [True, False])
-def test_spectra(geom, observations, target, use_region_center):
+def test_spectra_are_on_the_device_of_the_dataset(geom, observations, target, use_region_center):
     region = RegionGeom.create(CIRCLE, axes=[geom.axes["energy"]])
     dataset = SpectrumDatasetMaker(use_region_center=use_region_center, containment_correction=True).run(
         start(lambda: SpectrumDataset.create(region), target), observations[0]
@@ -192,7 +192,7 @@ def test_spectra(geom, observations, target, use_region_center):
     assert devices_of(on_off) == {target}
 
 
-def test_phases(geom, observations, target):
+def test_phase_backgrounds_are_on_the_device_of_the_dataset(geom, observations, target):
     observation = observations[0].copy()
     table = observation.events.table
     table["PHASE"] = np.linspace(0, 0.999, len(table))

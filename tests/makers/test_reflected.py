@@ -144,7 +144,7 @@ class TestNoOffRegion:
     def lost(self, backend, reduce, observations, nothing_left):
         return ReflectedRegionsBackgroundMaker(exclusion_mask=nothing_left()).run(reduce(), observations[0])
 
-    def test_it_says_so(self, lost, caplog):
+    def test_without_regions_the_dataset_has_no_off_counts_and_no_safe_bin(self, lost, caplog):
         assert lost.counts_off is None
         assert not to_host(lost.mask_safe.data).any()
         assert not to_host(lost.acceptance_off.data).any()

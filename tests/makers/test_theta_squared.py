@@ -91,7 +91,7 @@ def test_an_empty_field_has_no_excess(empty_store, axis):
     assert np.all(np.abs(table["sqrt_ts"]) < 5)
 
 
-def test_bad_settings(observations, axis):
+def test_axes_of_the_wrong_kind_and_overlapping_regions_are_refused(observations, axis):
     def run(axis=axis, **kwargs):
         return make_theta_squared_table(observations[:1], axis, SOURCE, **kwargs)
 

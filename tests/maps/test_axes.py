@@ -41,7 +41,7 @@ def test_axes_are_found_by_name_and_number(axes, energy, offset):
         axes[1.5]
 
 
-def test_shape_and_kind(axes):
+def test_axes_know_their_shape_and_which_of_them_are_flat(axes):
     assert axes.shape == (4, 3)
     assert axes.primary_axis.name == "energy"
     assert not axes.is_flat
@@ -125,7 +125,7 @@ def test_slices_keep_and_numbers_drop_an_axis(axes):
         axes.slice_by_idx({"offset": slice(0, 1), "enrgy": slice(1, 3)})
 
 
-def test_equality(axes, energy, offset):
+def test_axes_are_equal_to_their_copies_and_to_nothing_else(axes, energy, offset):
     assert axes == MapAxes([energy.copy(), offset.copy()]) == axes.copy() == pickle.loads(pickle.dumps(axes))
     assert hash(axes) == hash(axes.copy())
     assert axes != axes.reverse

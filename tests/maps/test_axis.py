@@ -252,7 +252,7 @@ def test_values_cannot_be_changed(energy):
     assert axis.edges.value[0] == 1
 
 
-def test_text_is_gammapys(energy):
+def test_the_text_of_an_axis_is_that_of_gammapy(energy):
     assert repr(energy) == (
         "MapAxis\n\n\tname       : energy    \n\tunit       : 'TeV'     \n\tnbins      : 11        \n"
         "\tnode type  : edges     \n\tedges min  : 1.0e+00 TeV\n\tedges max  : 1.0e+01 TeV\n\tinterp     : log       \n"

@@ -85,7 +85,7 @@ def test_copies_are_independent(cube):
     assert twin.frame == "icrs"
 
 
-def test_text(cube):
+def test_the_text_of_coordinates_names_axes_shape_and_frame(cube):
     assert str(cube) == (
         "MapCoord\n\n\taxes     : ['lon', 'lat', 'energy']\n\tshape    : (3, 2, 4)\n\tndim     : 3\n\tframe : icrs\n"
     )

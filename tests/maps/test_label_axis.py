@@ -52,7 +52,7 @@ def test_labels_have_no_finer_or_coarser_bins(axis, change):
         getattr(axis, change)(2)
 
 
-def test_equality(axis):
+def test_a_label_axis_is_equal_to_its_copies_and_to_nothing_else(axis):
     assert axis == axis.copy() == pickle.loads(pickle.dumps(axis))
     assert hash(axis) == hash(axis.copy())
     assert axis != axis.slice(slice(0, 2))
@@ -60,14 +60,14 @@ def test_equality(axis):
     assert axis != MapAxis([1, 2], name="source")
 
 
-def test_bad_labels():
+def test_labels_that_repeat_or_are_nested_are_refused():
     with pytest.raises(ValueError, match=r"these repeat: \['a'\]"):
         LabelMapAxis(["a", "b", "a"])
     with pytest.raises(ValueError, match="a sequence of labels"):
         LabelMapAxis([["a"]])
 
 
-def test_tables(axis):
+def test_a_label_axis_is_read_from_the_column_of_a_table(axis):
     table = Table({"SOURCE": ["vega", "vega", "crab", "m87"], "X": [1, 2, 3, 4]}, meta={"AXCOLS1": "SOURCE"})
     assert LabelMapAxis.from_table(table) == axis
     assert axis.to_header(idx=3)["AXCOLS3"] == "SOURCE"
@@ -78,7 +78,7 @@ def test_tables(axis):
         axis.to_header(format="ogip")
 
 
-def test_text(axis):
+def test_the_text_of_a_label_axis_lists_its_labels(axis):
     assert repr(axis) == (
         "LabelMapAxis\n------------\n\n  name       : source    \n  nbins      : 3         \n"
         "  node type  : label     \n  labels     : ['vega', 'crab', 'm87']\n"

@@ -100,7 +100,7 @@ def test_text_is_that_of_gammapy(geom):
     assert geom._repr_html_().startswith("<pre>RegionGeom")
 
 
-def test_shapes_and_sizes(geom):
+def test_a_region_geometry_has_one_pixel_of_the_size_of_the_region(geom):
     assert geom.is_region
     assert geom.data_shape == geom.data_shape_axes == (3, 1, 1)
     assert geom.npix == ([1], [1])

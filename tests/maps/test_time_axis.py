@@ -115,7 +115,7 @@ def test_intervals_that_make_no_axis(start, stop, message):
         TimeMapAxis(start, stop, START)
 
 
-def test_only_linear(axis):
+def test_a_time_axis_is_always_linear(axis):
     with pytest.raises(ValueError, match="only interp='lin'"):
         axis.copy(interp="log")
 
@@ -129,7 +129,7 @@ def test_groups_of_intervals(axis):
         axis.group_table([START])
 
 
-def test_tables(axis):
+def test_a_time_axis_is_read_from_the_columns_of_a_table(axis):
     assert axis.to_table().colnames == ["START", "STOP"]
     header = axis.to_header(idx=1)
     assert header["AXCOLS1"] == "TIME_MIN,TIME_MAX"
@@ -152,7 +152,7 @@ def test_reference_times_are_kept_to_a_nanosecond():
         time_ref_from_dict({"MJDREFI": "x", "MJDREFF": 0})
 
 
-def test_text(axis):
+def test_the_text_of_a_time_axis_follows_its_time_format(axis):
     text = repr(axis)
     assert text.startswith("TimeMapAxis\n-----------\n\n  name           : time      \n  nbins          : 3 ")
     assert "  reference time : 2020-03-19 00:00:00.000\n  scale          : utc       \n" in text

@@ -131,7 +131,7 @@ def test_text_is_that_of_gammapy(cube):
     assert "&#x27;lon&#x27;" in cube._repr_html_()
 
 
-def test_shapes_and_sizes(cube):
+def test_a_geometry_knows_the_shapes_and_sizes_of_its_pixels(cube):
     assert cube.data_shape == (3, 20, 30)
     assert cube.data_shape_axes == (3, 1, 1)
     assert cube.data_shape_image == (1, 20, 30)

@@ -36,7 +36,7 @@ def same_axes(mine, its):
         assert_allclose(one.edges.to_value(other.unit), other.edges.value, rtol=1e-9)
 
 
-def test_apply_edisp():
+def test_counts_after_the_energy_dispersion_are_those_of_gammapy():
     edisp = EDispKernel.from_gauss(TRUE, RECO, sigma=0.2, bias=0.1)
     geom = WcsGeom.create(npix=(5, 3), axes=[TRUE])
     given = Map.from_geom(geom, data=np.random.default_rng(1).uniform(size=geom.data_shape), unit="cm-2")
@@ -101,7 +101,7 @@ def test_datasets_of_an_observation(runs):
     assert mine.models.names == its.models.names
 
 
-def test_datasets_of_maps(dataset):
+def test_datasets_made_of_maps_are_those_of_gammapy(dataset):
     its = their_utils.create_map_dataset_from_dl4(dataset.to_gammapy(), name="new")
     mine = create_map_dataset_from_dl4(dataset, name="new")
     np.testing.assert_array_equal(mine.counts.data, its.counts.data)

@@ -167,7 +167,7 @@ def check_masks(mine, its, position):
 @pytest.mark.parametrize("options", [{}, {"binsz_wcs": 0.01 * u.deg}], ids=str)
 @pytest.mark.parametrize("frame", ["icrs", "galactic"])
 @pytest.mark.parametrize("place", [(83.63, 22.01), (0.2, -60), (359.9, 75)])
-def test_regions(theirs, place, frame, options):
+def test_region_geometries_are_those_of_gammapy(theirs, place, frame, options):
     position = SkyCoord(*place, unit="deg", frame=frame)
     near = CircleSkyRegion(position.directional_offset_by(30 * u.deg, 0.8 * u.deg), 0.4 * u.deg)
     far = CircleSkyRegion(position.directional_offset_by(130 * u.deg, 0.6 * u.deg), 0.4 * u.deg)

@@ -32,7 +32,7 @@ def agree(ours, theirs, rtol=1e-5):
 
 
 @pytest.mark.parametrize("offset_max", [None, 1.5 * u.deg])
-def test_observation_times(runs, offset_max):
+def test_observation_times_are_those_of_gammapy(runs, offset_max):
     geom = at_the_pointing(runs[0], [ENERGY_TRUE])
     theirs = gammapy_utils.make_observation_time_map(in_gammapy(runs), geom.to_gammapy(), offset_max)
     ours = utils.make_observation_time_map(runs, geom, offset_max)
@@ -61,7 +61,7 @@ def frames_of(run):
 
 @pytest.mark.parametrize("frame", [0, 1, 2], ids=["icrs", "one time", "three times"])
 @pytest.mark.parametrize("number", [0, 1])
-def test_projected_tables(runs, frame, number):
+def test_projected_tables_are_those_of_gammapy(runs, frame, number):
     run = runs[number]
     fov_frame = list(frames_of(run))[frame]
     # Aberration and refraction are those of astropy to second order in the velocity of the Earth.
@@ -77,7 +77,7 @@ def test_projected_tables(runs, frame, number):
 
 @pytest.mark.parametrize("frame", [0, 1, 2], ids=["icrs", "one time", "three times"])
 @pytest.mark.parametrize("number", [0, 1])
-def test_integrated_backgrounds(runs, frame, number):
+def test_integrated_backgrounds_are_those_of_gammapy(runs, frame, number):
     run = runs[number]
     fov_frame = list(frames_of(run))[frame]
     geom = at_the_pointing(run, [ENERGY], width=3)
@@ -88,7 +88,7 @@ def test_integrated_backgrounds(runs, frame, number):
 
 
 @pytest.mark.parametrize("use_region_center", [True, False])
-def test_regions(runs, use_region_center):
+def test_responses_of_regions_are_those_of_gammapy(runs, use_region_center):
     run = runs[0]
     frame = next(frames_of(run))
     region = "icrs;circle(83.63, 22.01, 0.4)"

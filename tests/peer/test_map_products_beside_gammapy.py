@@ -36,7 +36,7 @@ def spectrum(maps, name="energy", nbin=3, data=None, unit=""):
     return m
 
 
-def test_products_agree():
+def test_products_of_maps_are_those_of_gammapy():
     def make(maps):
         factor = maps.RegionNDMap.create(
             REGION,

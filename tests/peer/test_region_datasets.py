@@ -68,13 +68,13 @@ def test_datasets_of_a_region(read, region):
         assert_same(made(ours), made(theirs), RTOL[file])
 
 
-def test_containment_correction(read):
+def test_the_containment_correction_is_that_of_gammapy(read):
     file, (ours, theirs) = read
     found, expected = (_.to_spectrum_dataset(REGIONS["circle"], containment_correction=True) for _ in (ours, theirs))
     assert_same(found, expected, RTOL[file])
 
 
-def test_on_off(read):
+def test_on_off_datasets_on_regions_are_those_of_gammapy(read):
     file, datasets = read
     rng = np.random.default_rng(7)
     shape = datasets[0].data_shape
@@ -92,7 +92,7 @@ def test_on_off(read):
         assert_allclose(getattr(found, name).data[safe], getattr(expected, name).data[safe], rtol=1e-6, err_msg=name)
 
 
-def test_all_datasets(shared, gammapy):
+def test_lists_of_datasets_on_regions_are_those_of_gammapy(shared, gammapy):
     path = shared / "reference" / FILES[0]
     spectra = []
     for package in ("lightpool", "gammapy"):

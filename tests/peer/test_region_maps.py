@@ -54,7 +54,7 @@ def written(package, region, path, dtype):
 @pytest.mark.parametrize("dtype", [float, bool])
 @pytest.mark.parametrize("region", REGIONS)
 @pytest.mark.parametrize("direction", DIRECTIONS, ids="-".join)
-def test_maps_of_regions(direction, region, dtype, tmp_path):
+def test_maps_of_regions_are_those_of_gammapy(direction, region, dtype, tmp_path):
     writer, reader = direction
     m = written(writer, REGIONS[region], tmp_path / "map.fits", dtype)
     found = import_module(f"{reader}.maps").RegionNDMap.read(tmp_path / "map.fits")

@@ -25,7 +25,7 @@ def psf():
     return PSFMap.from_gauss(ENERGY_TRUE, geom=WcsGeom.create(skydir=(83.6, 22), npix=(4, 4), binsz=0.5))
 
 
-def test_psf_curves(psf):
+def test_curves_of_a_psf_have_one_line_for_each_containment_and_energy(psf):
     ax = psf.plot_containment_radius_vs_energy()
     assert len(ax.lines) == 2
     assert ax.get_xscale() == "log"
@@ -35,20 +35,21 @@ def test_psf_curves(psf):
 
 
 @pytest.mark.slow
-def test_psf_peek(psf):
+def test_the_overview_of_a_psf_has_four_panels(psf):
     psf.peek()
     plt.gcf().canvas.draw()
     assert len(plt.gcf().axes) >= 4
 
 
-def test_kernel_peek(psf):
+def test_the_overview_of_a_psf_kernel_has_two_images(psf):
     geom = WcsGeom.create(skydir=(83.6, 22), binsz=0.1, width=1, axes=[ENERGY_TRUE])
     psf.get_psf_kernel(geom).peek()
     plt.gcf().canvas.draw()
+    assert sum(len(ax.images) for ax in plt.gcf().axes) == 2
 
 
 @pytest.mark.slow
-def test_dispersion_peek():
+def test_overviews_of_energy_dispersions_are_drawn():
     kernels = EDispKernelMap.from_gauss(ENERGY, ENERGY_TRUE, sigma=0.2, bias=0)
     kernels.peek()
     EDispMap.from_diagonal_response(ENERGY_TRUE).peek()

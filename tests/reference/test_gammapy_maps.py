@@ -34,7 +34,7 @@ def fov_maker(geom, **kwargs):
     return FoVBackgroundMaker(exclusion_mask=geom.region_mask([circle], inside=False), **kwargs)
 
 
-def test_one_run(device, hess, shared, figures, energy, energy_true):
+def test_the_dataset_of_one_run_is_that_of_gammapy(device, hess, shared, figures, energy, energy_true):
     empty = MapDataset.create(crab_geom(energy, 5, 0.05), energy_axis_true=energy_true)
     dataset = MapDatasetMaker().run(empty, hess.obs(23592))
     assert_agrees_with_file(dataset, shared / "reference" / "map-23592.fits.gz")
@@ -79,7 +79,7 @@ def test_energy_dispersion_in_migra(device, hess, shared, figures, energy, energ
         ("background-no-pad", {"background_pad_offset": False}),
     ],
 )
-def test_background_options(device, hess, figures, energy, key, option):
+def test_backgrounds_with_each_option_are_those_of_gammapy(device, hess, figures, energy, key, option):
     empty = MapDataset.create(crab_geom(energy, 4, 0.1))
     dataset = MapDatasetMaker(selection=["background"], **option).run(empty, hess.obs(23523))
     assert_allclose(to_host(dataset.background.data).sum(axis=(1, 2)), figures[key], rtol=1e-9)
@@ -88,7 +88,7 @@ def test_background_options(device, hess, figures, energy, key, option):
 @pytest.mark.parametrize("run", [23523, 23592])
 @pytest.mark.parametrize("irfs", ["DL3", "DL4"])
 @pytest.mark.parametrize("method", sorted(SafeMaskMaker.available_methods))
-def test_safe_masks(hess, figures, method, irfs, run):
+def test_safe_masks_of_each_method_are_those_of_gammapy(hess, figures, method, irfs, run):
     axis = MapAxis.from_energy_bounds("0.1 TeV", "50 TeV", nbin=24)
     axis_true = MapAxis.from_energy_bounds("0.05 TeV", "100 TeV", nbin=40, name="energy_true")
     empty = MapDataset.create(crab_geom(axis, 4, 0.1), energy_axis_true=axis_true)

@@ -50,7 +50,7 @@ def assert_agrees(dataset, expected):
             assert_allclose(info[key], value, rtol={"counts_off": 1e-4}.get(key, 2e-5), err_msg=key)
 
 
-def test_ring(device, image, shared, figures):
+def test_the_ring_background_is_that_of_gammapy(device, image, shared, figures):
     maker = RingBackgroundMaker(r_in="0.5 deg", width="0.3 deg", exclusion_mask=exclusion(image))
     dataset = maker.run(image)
     assert isinstance(dataset, MapDatasetOnOff)
@@ -69,7 +69,7 @@ def test_ring(device, image, shared, figures):
 
 
 @pytest.mark.parametrize("method", ["fixed_width", "fixed_r_in"])
-def test_adaptive_ring(device, image, figures, method):
+def test_the_adaptive_ring_background_is_that_of_gammapy(device, image, figures, method):
     maker = AdaptiveRingBackgroundMaker(
         r_in="0.5 deg",
         width="0.3 deg",

@@ -132,7 +132,7 @@ def with_phases(observation):
     return observation
 
 
-def test_phases(device, empty, hess, figures):
+def test_the_phase_background_is_that_of_gammapy(device, empty, hess, figures):
     observation = with_phases(hess.obs(23523))
     dataset = SpectrumDatasetMaker(selection=["counts", "exposure", "edisp"]).run(empty(), observation)
     dataset = PhaseBackgroundMaker(on_phase=(0.1, 0.3), off_phase=(0.5, 1.0)).run(dataset, observation)
@@ -147,7 +147,7 @@ def test_phases(device, empty, hess, figures):
 
 
 @pytest.mark.parametrize("run", [5029747, 5029748])
-def test_point_like_data(device, shared, figures, run):
+def test_spectra_of_point_like_data_are_those_of_gammapy(device, shared, figures, run):
     observation = DataStore.from_dir(shared / "data" / "magic-rad-max").get_observations(
         [run], required_irf="point-like"
     )[0]
