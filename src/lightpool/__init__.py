@@ -5,7 +5,9 @@ from typing import Any
 
 from lightpool.names import find_in_gammapy, install
 
-__version__ = "0.1.0.dev0"
+__version__: str
+"""The version of the installed package; in an editable installation, that of the day when it was installed."""
+
 __all__ = [
     "__version__",
     "get_default_device",
@@ -18,7 +20,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Reach the switches of device and precision without paying for NumPy at ``import lightpool``."""
+    """Reach the version and the switches of device and precision without paying for them at ``import lightpool``."""
+    if name == "__version__":
+        return globals().setdefault(name, _version())
     if name in __all__:
         kind = "devices" if name.endswith("device") else "precision"
         return getattr(import_module(f"lightpool.arrays.devices.{kind}"), name)
@@ -26,6 +30,15 @@ def __getattr__(name: str) -> Any:
         return find_in_gammapy("lightpool", name)
     except AttributeError as error:
         raise AttributeError(f"{error}; its names are {__all__}", name=name) from error.__cause__
+
+
+def _version() -> str:
+    """Return the version that git's tags gave to the installation, or one that says that nothing is installed."""
+    metadata = import_module("importlib.metadata")  # three times as long as all of ``import lightpool``
+    try:
+        return str(metadata.version("lightpool"))
+    except metadata.PackageNotFoundError:
+        return "0.0.0+unknown"
 
 
 def __dir__() -> list[str]:
