@@ -167,6 +167,7 @@ IN_THE_WAY = [
     "crab-nights-2020-01-01.fits",
     "outcomes.ecsv",
     "datasets.ecsv",
+    "crab-theta-squared.ecsv",
     "provenance.json",
     "pha_spectrum_arf.fits",
     "observations/1-crab.fits",

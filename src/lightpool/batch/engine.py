@@ -27,6 +27,7 @@ from lightpool.batch.storage.partial_stack import PartialStack
 from lightpool.batch.storage.provenance import Provenance, prov_document
 from lightpool.batch.storage.results import write_dataset
 from lightpool.batch.storage.stack_names import StackNames
+from lightpool.batch.theta_squared import write_theta_squared
 from lightpool.batch.unreached_targets import warn_of_unreached_targets
 from lightpool.config.settings import Output, Settings
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
@@ -219,6 +220,7 @@ def _finish(
     inputs = [file for record in records for file in record.inputs]
     provenance = Provenance.now(settings, outcomes, inputs, begun, code_version())
     single = {name: sha256 for record in records for name, sha256 in record.files.items()}
+    single |= write_theta_squared(folder, settings, outcomes)
     sets = _write_results(folder, settings, provenance, stacks, single)
     warn_of_unreached_targets(settings, stacks or (), outcomes)
     results = [files[0] for files in sets]

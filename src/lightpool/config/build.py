@@ -51,11 +51,20 @@ from lightpool.makers import (
     SafeMaskMaker,
     SkyExclusion,
     SpectrumDatasetMaker,
+    ThetaSquaredTable,
     WobbleRegionsFinder,
 )
 from lightpool.maps import HpxGeom, Map, MapAxis, RegionGeom, WcsGeom
 
-__all__ = ["build_dataset", "build_exclusion", "build_makers", "build_position", "build_reduction", "build_store"]
+__all__ = [
+    "build_dataset",
+    "build_exclusion",
+    "build_makers",
+    "build_position",
+    "build_reduction",
+    "build_store",
+    "build_theta_squared",
+]
 
 _EXCLUSION_WIDTH, _EXCLUSION_BINSZ = 10, 0.01
 """Size and pixel size, in deg, of the exclusion mask around the region of a spectrum."""
@@ -118,6 +127,7 @@ def build_makers(target: Target) -> list[Maker]:
 
 def build_reduction(target: Target) -> tuple[MapDataset, DatasetsMaker]:
     """Return the outline of the empty dataset of a target, and a maker that applies all of its makers to cutouts."""
+    build_theta_squared(target)  # which checks it before anything is reduced
     # An outline needs no memory for the maps: DatasetsMaker makes those of each cutout.
     outline = build_dataset(target).outline()
     makers = build_makers(target)
@@ -172,6 +182,35 @@ def _region_finder(step: ReflectedRegionsSettings) -> RegionsFinder:
         max_region_number=step.max_region_number,
         binsz=u.Quantity(step.binsz),
     )
+
+
+def build_theta_squared(target: Target) -> ThetaSquaredTable | None:
+    """Create what counts events over the squared angle for a target, without observations; None if it does not ask.
+
+    Raises
+    ------
+    ConfigError
+        If its energies are not ascending, or its OFF position is too close; names the target.
+    """
+    wanted = target.theta_squared
+    if wanted is None:
+        return None
+    if wanted.position is not None:
+        position = build_position(wanted.position)
+    elif isinstance(target, SpectrumTarget):
+        position = _region_geom(target).center_skydir
+    else:
+        position = build_position(target.source or target.center)
+    edges = _energy_axis(target.energy).edges
+    low, high = (None if each is None else u.Quantity(each) for each in (wanted.energy_min, wanted.energy_max))
+    energies = u.Quantity([edges[0] if low is None else low, edges[-1] if high is None else high])
+    squared = float(u.Quantity(wanted.theta_max).to_value("deg")) ** 2
+    axis = MapAxis.from_bounds(0, squared, nbin=wanted.nbin, unit="deg2", name="theta_squared", node_type="edges")
+    off = None if wanted.position_off is None else build_position(wanted.position_off)
+    with _named(target, "theta_squared"):
+        if not energies[0] < energies[1]:
+            raise ValueError(f"energy_min must be below energy_max, got {energies[0]:g} and {energies[1]:g}")
+        return ThetaSquaredTable([], axis, position, off, energies, wanted.off_regions_number).checked()
 
 
 def build_position(position: Position) -> SkyCoord:

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 import astropy.units as u
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from lightpool.config.exclusions import Excluded
 from lightpool.config.makers import HealpixStep, MapStep, SpectrumStep
@@ -114,6 +114,35 @@ Region = Annotated[
 """A circle, a point, or a text in DS9 format."""
 
 
+def _or_nothing_or_a_name(schema: dict[str, Any]) -> None:
+    schema["anyOf"].append({"type": "string"})
+
+
+class ThetaSquared(Section):
+    """A table of counts over the squared angle from a position and from OFF positions, without the safe mask."""
+
+    position: Position | None = Field(default=None, json_schema_extra=_or_nothing_or_a_name)
+    """Position; the source of the target by default."""
+    position_off: Position | None = Field(default=None, json_schema_extra=_or_nothing_or_a_name)
+    """One OFF position for all observations; positions about their pointings by default."""
+    off_regions_number: PositiveInt = 1
+    """Number of OFF positions about the pointing; with one it is the mirror image of the position."""
+    theta_max: PositiveAngleText = "0.3 deg"
+    """Largest angle. Observations with a pointing closer to the position are left out."""
+    nbin: BinNumber = 18
+    """Number of bins of equal squared angle."""
+    energy_min: EnergyText | None = None
+    """Lowest energy of the events; that of the target by default."""
+    energy_max: EnergyText | None = None
+    """Highest energy of the events."""
+
+    @model_validator(mode="after")
+    def _one_kind_of_off(self) -> Self:
+        if self.position_off is not None and self.off_regions_number > 1:
+            raise ValueError("got both position_off and off_regions_number; give only one of them")
+        return self
+
+
 class _Target(Section):
     name: Name
     """Name of the dataset and of its files."""
@@ -127,6 +156,9 @@ class _Target(Section):
     """Regions with gamma rays, which the background makers exclude: circles, texts in DS9 format, and files."""
     exclusion_file: PlaceText | None = None
     """File with such regions (DS9) or with a mask (FITS, false in regions with gamma rays)."""
+
+    theta_squared: ThetaSquared | None = None
+    """Make a table of counts over the squared angle from a position too."""
 
     @model_validator(mode="after")
     def _first_maker(self) -> Self:

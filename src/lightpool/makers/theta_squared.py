@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import cast
+from dataclasses import dataclass
+from typing import Self, cast
 
 import astropy.units as u
 import numpy as np
@@ -21,9 +22,28 @@ from lightpool.maps.regions.pixel_regions import circle_region
 from lightpool.maps.regions.sky_regions import region_center
 from lightpool.stats import WStatCountsStatistic
 
-__all__ = ["ThetaSquaredTable", "make_theta_squared_table"]
+__all__ = ["ObservedThetaSquared", "ThetaSquaredTable", "make_theta_squared_table"]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedThetaSquared:
+    """Counts of one observation over squared angle.
+
+    Attributes
+    ----------
+    counts, counts_off : array of int, shape (n_bin,)
+        Around the source, and around all OFF positions together.
+    n_off : int
+        Number of OFF positions.
+    livetime : float, s
+    """
+
+    counts: NDArray[np.int64]
+    counts_off: NDArray[np.int64]
+    n_off: int
+    livetime: float
 
 
 class ThetaSquaredTable(Described):
@@ -83,16 +103,60 @@ class ThetaSquaredTable(Described):
             If the axis is not one of squared angles, or the largest angle reaches the pointing or an OFF position.
         """
         self._check_settings()
+        return self.make_table(self.count(observation) for observation in self.observations)
+
+    def checked(self) -> Self:
+        """Return the object itself if its settings fit together.
+
+        Raises
+        ------
+        ValueError
+            If the axis is not one of squared angles, or the OFF position is too close to the source.
+        """
+        self._check_settings()
+        return self
+
+    def count(self, observation: Observation) -> ObservedThetaSquared:
+        """Count the events of one observation; `make_table` sums such counts.
+
+        Parameters
+        ----------
+        observation : Observation
+
+        Raises
+        ------
+        ValueError
+            If the largest angle reaches the pointing, see `overlaps`.
+        """
+        on, off, number = self._count(observation)
+        seconds = float(observation.observation_live_time_duration.to_value("s"))
+        return ObservedThetaSquared(on, off, number, seconds)
+
+    def overlaps(self, observation: Observation) -> bool:
+        """Return whether the source is so close to the pointing that ON and OFF region overlap.
+
+        Parameters
+        ----------
+        observation : Observation
+        """
+        # The mirror image is twice the separation away: with a larger radius, circles around both would overlap.
+        return bool(self._radius > observation.pointing_radec.separation(self.position))
+
+    def make_table(self, counts_of_observations: Iterable[ObservedThetaSquared]) -> Table:
+        """Make the table of the sums of counts, see `run`.
+
+        Parameters
+        ----------
+        counts_of_observations : iterable of ObservedThetaSquared
+        """
         n_bin = self.theta_squared_axis.nbin
         counts, counts_off = np.zeros(n_bin, dtype=int), np.zeros(n_bin)
         n_observation, n_off, weighted_alpha, livetime = 0, 0, 0.0, 0.0
-        for observation in self.observations:
-            on, off, number = self._count(observation)
-            counts, counts_off = counts + on, counts_off + off
-            seconds = float(observation.observation_live_time_duration.to_value("s"))
-            n_observation, n_off = n_observation + 1, n_off + number
+        for each in counts_of_observations:
+            counts, counts_off = counts + each.counts, counts_off + each.counts_off
+            n_observation, n_off = n_observation + 1, n_off + each.n_off
             # alpha of one observation is 1 / number, weighted with its livetime as in Gammapy.
-            weighted_alpha, livetime = weighted_alpha + seconds / number, livetime + seconds
+            weighted_alpha, livetime = weighted_alpha + each.livetime / each.n_off, livetime + each.livetime
         if not livetime > 0:
             raise ValueError(
                 f"{n_observation} observations have no livetime, so alpha is undefined; give observations with livetime"
@@ -147,8 +211,7 @@ class ThetaSquaredTable(Described):
         """Return the counts around the source and around the OFF positions, and the number of OFF positions."""
         pointing = observation.pointing_radec
         separation = pointing.separation(self.position)
-        # The mirror image is twice the separation away: with a larger radius, circles around both would overlap.
-        if self._radius > separation:
+        if self.overlaps(observation):
             raise ValueError(
                 f"observation {observation.obs_id}: the axis goes up to {self._radius:.3g}, but the source is only "
                 f"{separation.deg:.3g} deg from the pointing, so ON and OFF region overlap; choose a shorter axis"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 import matplotlib.dates as mdates
 import numpy as np
+from astropy.table import Table
 from astropy.time import Time
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from lightpool.arrays import to_host
 from lightpool.plot.significance import plot_significance_distribution, plot_significance_map
+from lightpool.plot.theta_squared import plot_theta_squared_table
 
 if TYPE_CHECKING:
     from lightpool.datasets import SpectrumDataset, SpectrumDatasetOnOff
@@ -26,6 +28,7 @@ __all__ = [
     "plot_significances",
     "plot_spectrum",
     "plot_theta_squared",
+    "plot_theta_squared_of_table",
 ]
 
 _SIZE = (5.4, 4.0)
@@ -160,6 +163,19 @@ def plot_theta_squared(counts: ArrayLike, counts_off: ArrayLike, maximum: float,
     ax.set(xlabel=r"$\theta^2$ [deg$^2$]", ylabel="counts in a bin", xlim=(0, maximum))
     ax.set_ylim(bottom=0)
     _legend(ax, 3)
+    return figure
+
+
+def plot_theta_squared_of_table(table: Table) -> Figure:
+    """Draw a table of counts over the squared angle, with the significance of each bin.
+
+    Parameters
+    ----------
+    table : Table
+        Result of `lightpool.makers.ThetaSquaredTable.run`.
+    """
+    figure = Figure(figsize=(6.4, 5))
+    plot_theta_squared_table(table, figure)
     return figure
 
 

@@ -4,17 +4,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 from astropy.table import Table
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 __all__ = ["plot_theta_squared_table"]
 
 
-def plot_theta_squared_table(table: Table) -> tuple[Axes, Axes]:
+def plot_theta_squared_table(table: Table, figure: Figure | None = None) -> tuple[Axes, Axes]:
     """Draw ON and scaled OFF counts, and the significance of their difference below.
 
     Parameters
     ----------
     table : Table
         Result of `lightpool.makers.ThetaSquaredTable.run`.
+    figure : Figure, optional
+        A new one of pyplot by default.
 
     Returns
     -------
@@ -25,9 +28,8 @@ def plot_theta_squared_table(table: Table) -> tuple[Axes, Axes]:
     alpha = np.asarray(table["alpha"], dtype=float)
     counts, off = (np.asarray(table[name], dtype=float) for name in ("counts", "counts_off"))
 
-    figure, axes = plt.subplots(
-        2, 1, sharex=True, figsize=(7, 6), gridspec_kw={"height_ratios": (3, 1), "hspace": 0.06}
-    )
+    figure = plt.figure(figsize=(7, 6)) if figure is None else figure
+    axes = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (3, 1), "hspace": 0.06})
     panels: tuple[Axes, Axes] = tuple(axes)
     top, bottom = panels
     top.errorbar(center, counts, np.sqrt(counts), half, fmt="o", ms=3, color="crimson", label="ON")

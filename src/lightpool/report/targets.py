@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lightpool.batch.execution.source_counts import Source
+from lightpool.batch.theta_squared import sum_theta_squared
 from lightpool.config import Settings
-from lightpool.config.build import build_dataset
+from lightpool.config.build import build_dataset, build_theta_squared
 from lightpool.config.targets import Target
 from lightpool.report.embedded_plot import EmbeddedPlot
 from lightpool.report.source_statistics import AtSource, Row, Run, by_night, cumulated, runs_of, theta_squared_of
@@ -105,7 +106,16 @@ def target_view(target: Target, settings: Settings, rows: Sequence[Row]) -> Targ
 def _plots(source: Source, target: Target, runs: Sequence[Run], rows: Sequence[Row]) -> Iterator[EmbeddedPlot]:
     from lightpool.plot import report as plots
 
-    if (theta := theta_squared_of(rows)) is not None:
+    counter = build_theta_squared(target)
+    if counter is not None and (table := sum_theta_squared(counter, rows)) is not None:
+        low, high = table.meta["Energy_filter"]
+        off = (
+            "one OFF position" if counter.position_off is not None else f"{counter.off_regions_number} OFF per pointing"
+        )
+        omitted = f"; {table.meta['N_OMITTED']} datasets left out" if table.meta["N_OMITTED"] else ""
+        note = f"{table.meta['N_DATASET']} datasets, {off}; {low:.3g} to {high:.3g}, without safe mask{omitted}"
+        yield EmbeddedPlot.of("Theta squared", plots.plot_theta_squared_of_table(table), note)
+    elif (theta := theta_squared_of(rows)) is not None:
         radius = None if source.radius is None else float(source.radius.deg)
         energies = build_dataset(target).outline().required("counts").geom.axes["energy"].edges
         n_run = len({row["obs_id"] for row in rows})

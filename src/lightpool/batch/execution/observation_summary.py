@@ -15,12 +15,13 @@ from lightpool.arrays import DeferredNumbers, array_namespace, full_on
 from lightpool.arrays.devices.array_types import Array
 from lightpool.batch.execution.source_counts import SUMS, Source, background_of, theta_squared_counts
 from lightpool.batch.groups import Row
-from lightpool.batch.storage.outcomes import DatasetSummary
+from lightpool.batch.storage.outcomes import DatasetSummary, ThetaSquaredOfTable
 from lightpool.data import Observation
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.datasets import MapDataset
 from lightpool.datasets.models.parameters import Parameter
 from lightpool.datasets.models.spectral_norms import PiecewiseNormSpectralModel
+from lightpool.makers import ThetaSquaredTable
 from lightpool.makers.energy_thresholds import EnergyThreshold
 from lightpool.maps.map_data import as_images
 
@@ -67,6 +68,7 @@ class PendingSummary:
         row: Row,
         source: Source,
         thresholds: Sequence[EnergyThreshold] = (),
+        theta_squared: ThetaSquaredTable | None = None,
     ) -> Self:
         """Summarise a dataset.
 
@@ -81,6 +83,8 @@ class PendingSummary:
             The source of its target.
         thresholds : sequence of EnergyThreshold
             See `recorded_thresholds`.
+        theta_squared : ThetaSquaredTable, optional
+            What counts the events for the table of its target.
         """
         model, zenith = dataset.background_model, row.get("ZEN_PNT")
         norm = None if model is None else model.spectral_model
@@ -104,6 +108,8 @@ class PendingSummary:
         }
         gti = observation.gti
         plain = None if gti is None else gti.plain_start
+        if theta_squared is not None:
+            known["theta_squared"] = _theta_squared(theta_squared, observation)
         return cls(
             known=known,
             numbers=_sums(dataset, source),
@@ -173,6 +179,19 @@ def _nodes(norm: PiecewiseNormSpectralModel | None) -> list[list[float]]:
     if norm is None:
         return []
     return [[float(each), float(value)] for each, value in zip(norm.energy.to_value("TeV"), norm.norms, strict=True)]
+
+
+def _theta_squared(table: ThetaSquaredTable, observation: Observation) -> ThetaSquaredOfTable | None:
+    """Count the events for a table; None if ON and OFF region would overlap."""
+    if table.overlaps(observation):
+        return None
+    found = table.count(observation)
+    return {
+        "counts": found.counts.tolist(),
+        "counts_off": found.counts_off.tolist(),
+        "n_off": found.n_off,
+        "livetime": found.livetime,
+    }
 
 
 def _by_method(thresholds: Sequence[EnergyThreshold]) -> dict[str, list[float | None]]:

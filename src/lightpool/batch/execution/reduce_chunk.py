@@ -27,7 +27,7 @@ from lightpool.batch.execution.source_counts import Source
 from lightpool.batch.storage.outcomes import DatasetSummary, Outcome, failed_outcome
 from lightpool.batch.storage.partial_stack import PartialStack
 from lightpool.batch.storage.stack_names import StackKey, StackNames
-from lightpool.config.build import build_reduction
+from lightpool.config.build import build_reduction, build_theta_squared
 from lightpool.config.settings import Settings
 from lightpool.config.targets import Target
 from lightpool.data import Observation
@@ -35,7 +35,7 @@ from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import MapDataset
 from lightpool.errors import OutOfMemoryError, ReductionError
 from lightpool.irf import IRF
-from lightpool.makers import DatasetsMaker
+from lightpool.makers import DatasetsMaker, ThetaSquaredTable
 from lightpool.makers.energy_thresholds import recorded_thresholds
 from lightpool.maps import Geom, HpxGeom
 
@@ -68,6 +68,7 @@ class _Job:
     reference: MapDataset
     maker: DatasetsMaker
     source: Source
+    theta_squared: ThetaSquaredTable | None = None
 
     @classmethod
     def of(cls, target: Target) -> "_Job":
@@ -79,7 +80,8 @@ class _Job:
         source = Source.of(target, geom)
         center = geom.center_skydir.icrs
         lonlat = float(center.ra.rad), float(center.dec.rad)
-        return cls(target.name, lonlat, radius, half_cutout, reference, maker, source)
+        counter = build_theta_squared(target)
+        return cls(target.name, lonlat, radius, half_cutout, reference, maker, source, counter)
 
     def offset(self, observation: Observation) -> float:
         """Return the angle in deg between the pointing and the centre of the target."""
@@ -228,7 +230,9 @@ class Reducer:
                     dataset = job.maker.make_dataset(job.reference, part, name=name)
                 if dataset is not None:
                     made.append((keys, dataset))
-                    summaries.append((keys, PendingSummary.of(dataset, part, row, job.source, thresholds)))
+                    summaries.append(
+                        (keys, PendingSummary.of(dataset, part, row, job.source, thresholds, job.theta_squared))
+                    )
         except (Exception, SystemExit) as error:
             return self._failed(obs_id, error), [], []
         for keys, dataset in made:

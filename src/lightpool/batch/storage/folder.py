@@ -5,6 +5,7 @@
     FOLDER/*.fits.gz                 results, one file per stack (spectra: one set of OGIP files)
     FOLDER/outcomes.ecsv             outcome of each observation
     FOLDER/datasets.ecsv             values of each dataset of an observation, such as its safe energies
+    FOLDER/*-theta-squared.ecsv      tables of counts over the squared angle, if requested
     FOLDER/provenance.json           provenance of the results as PROV-JSON; it is in the result files too
     FOLDER/observations/             datasets of single observations, if requested
     FOLDER/state/lock                locked while a reduction is running

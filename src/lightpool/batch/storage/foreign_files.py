@@ -58,6 +58,10 @@ def _with_names_of_results(folder: BatchFolder, settings: Settings) -> Iterator[
             stem = re.sub(r"^(pha_)?\d+-", "", path.name.removesuffix(ending))
             if names.may_name(stem):
                 yield path
+    tables = "-theta-squared.ecsv"
+    for path in sorted(folder.path.glob(f"*{tables}")):
+        if names.may_name(path.name.removesuffix(tables)):
+            yield path
     for name in ("outcomes.ecsv", "datasets.ecsv", "provenance.json"):
         if (folder.path / name).exists():
             yield folder.path / name

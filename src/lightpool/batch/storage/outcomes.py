@@ -17,6 +17,7 @@ __all__ = [
     "Outcome",
     "SourceSums",
     "ThetaSquaredCounts",
+    "ThetaSquaredOfTable",
     "dataset_table",
     "failed_outcome",
     "outcome_table",
@@ -39,6 +40,15 @@ class ThetaSquaredCounts(TypedDict):
     counts_off: list[int]
 
 
+class ThetaSquaredOfTable(TypedDict):
+    """Counts of an observation in the bins of the table of its target, see `ObservedThetaSquared`."""
+
+    counts: list[int]
+    counts_off: list[int]
+    n_off: int
+    livetime: float  # s
+
+
 class DatasetSummary(TypedDict, total=False):
     """Summary values of the dataset of one observation, as JSON stores them; older versions wrote fewer of them."""
 
@@ -53,6 +63,7 @@ class DatasetSummary(TypedDict, total=False):
     lon: float  # deg, pointing, ICRS
     lat: float  # deg
     theta2: ThetaSquaredCounts | None
+    theta_squared: ThetaSquaredOfTable | None  # if the target asks for a table, None if ON and OFF region overlap
     counts: float | None  # inside the safe mask
     background: float | None
     source: SourceSums | None
