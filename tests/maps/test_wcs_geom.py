@@ -280,6 +280,7 @@ def test_a_cutout_has_the_wished_number_of_pixels(cube):
     assert cube.cutout(CRAB, 0.01).data_shape == (3, 1, 1)
     assert cube.cutout(CRAB, 0.01, min_npix=4).data_shape == (3, 4, 4)
     assert cube.cutout(CRAB.galactic, 1) == cube.cutout(CRAB, 1)
+    assert cube.cutout((CRAB.icrs.ra.deg, CRAB.icrs.dec.deg), 1) == cube.cutout(CRAB, 1)
     assert cube.cutout(CRAB, (6, 2), mode="strict") == cube
 
 
@@ -294,7 +295,7 @@ def test_a_cutout_elsewhere_on_the_sky_does_not_overlap(cube):
     with pytest.raises(NoOverlapError):
         WcsGeom.create(skydir=far, npix=3).cutout_slices(cube)
     with pytest.raises(TypeError, match="one position"):
-        cube.cutout((83.63, 22.01), 1)
+        cube.cutout(SkyCoord([83.63], [22.01], unit="deg"), 1)
     with pytest.raises(ValueError, match="mode must be one of"):
         cube.cutout(CRAB, 1, mode="exact")
 

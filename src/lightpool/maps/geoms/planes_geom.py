@@ -22,8 +22,9 @@ from lightpool.maps.axes.axis_base import BinIndex
 from lightpool.maps.coord import CoordArray, MapCoord, MapCoordLike
 from lightpool.maps.geoms.geom import INVALID, pix_to_idx
 from lightpool.maps.geoms.plane_pixels import PlanePixels
+from lightpool.maps.geoms.planes_class import register_planes_geom
 from lightpool.maps.geoms.sky_window import SkyWindow
-from lightpool.maps.geoms.wcs_geom import WcsGeom, register_planes_geom
+from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.wcs_header import NpixLike, SizeLike, npix_pair
 
 __all__ = ["PlanesWcsGeom"]

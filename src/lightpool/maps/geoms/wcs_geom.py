@@ -2,13 +2,11 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, TypeAlias, TypedDict, TypeVar, Unpack, cast
+from typing import Any, Self, TypeAlias, TypedDict, Unpack, cast
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array
@@ -18,12 +16,13 @@ from lightpool.errors import GeometryError
 from lightpool.fits import BinTableHDU, HDUList, Header, column_names_of_hdu
 from lightpool.maps.axes.axes import AxesLike, MapAxes
 from lightpool.maps.geoms import image_masks
+from lightpool.maps.geoms.cut_window import CutWindow, named_slices
 from lightpool.maps.geoms.cutouts import Slices, cutout_origin, overlap_parts, trim_window
 from lightpool.maps.geoms.geom import full_data
 from lightpool.maps.geoms.map_hdus import data_and_bands, layout_of_bands
 from lightpool.maps.geoms.plane_pixels import PlanePixels, differs_by_plane, is_pair
+from lightpool.maps.geoms.planes_class import planes_geom
 from lightpool.maps.geoms.sky_pixel_geom import SkyPixelGeom
-from lightpool.maps.geoms.sky_window import SkyWindow
 from lightpool.maps.map_kinds import make_map
 from lightpool.maps.wcs_header import (
     NpixLike,
@@ -51,63 +50,13 @@ log = logging.getLogger(__name__)
 ALIGNED = 1e-6
 """Tolerance of the numbers of the WCS of geometries whose pixels are the same."""
 
-_MAX_GEOMS = 16
-"""Number of geometries on one window that are kept: those of the maps of a dataset, and of its images."""
-
-_Geom = TypeVar("_Geom", bound=SkyPixelGeom)
 _Position: TypeAlias = SkyCoord | tuple[float, float]
-
-_PLANES_GEOM: "list[type[PlanesGeom]]" = []
-
-
-class PlanesGeom(Protocol):
-    """The class of geometries whose planes differ, which builds on `WcsGeom`."""
-
-    @classmethod
-    def from_planes(cls, wcs: WCS, planes: PlanePixels, axes: AxesLike) -> "WcsGeom":
-        """Make a geometry of the pixels of its planes."""
-
-
-def register_planes_geom(kind: type[PlanesGeom]) -> None:
-    """Set the class that `WcsGeom.create` makes where planes differ."""
-    _PLANES_GEOM[:] = [kind]
-
-
-def planes_geom() -> type[PlanesGeom]:
-    """Return the class of geometries whose planes differ."""
-    return _PLANES_GEOM[0]
 
 
 class _SizeOfPixels(TypedDict, total=False):
     binsz: SizeLike
     npix: NpixLike
     width: SizeLike
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """A window of a map, and the geometries that have it: the maps of a dataset are cut out one after the other.
-
-    Attributes
-    ----------
-    window : SkyWindow
-    info : slices on the map, see `WcsGeom.cutout_info`
-    geoms : list of WcsGeom
-    """
-
-    window: SkyWindow
-    info: dict[str, Slices] | None
-    geoms: "list[SkyPixelGeom]" = field(default_factory=list)
-
-    def of(self, geom: "_Geom") -> "_Geom":
-        """Return the geometry of the window of a map; maps of equal geometry share it."""
-        for known in self.geoms:
-            if known.axes is geom.axes and known.cdelt == geom.cdelt and type(known) is type(geom):
-                return known
-        made = geom.on_window(self.window, self.info)
-        self.geoms.append(made)
-        del self.geoms[:-_MAX_GEOMS]
-        return made
 
 
 class WcsGeom(SkyPixelGeom):
@@ -292,20 +241,20 @@ class WcsGeom(SkyPixelGeom):
         n_lon, n_lat = (round(float(_)) for _ in (image_masks.round_up_to_odd(np.array(size)) if odd_npix else size))
         grid, kind = self._window.grid, ("cutout", self._window.box, n_lon, n_lat, mode)  # all but the position
 
-        def cut_at_position() -> _Cut:
+        def cut_at_position() -> CutWindow:
             lonlat = lonlat_deg(position, self.frame)
             return grid.remembered((kind, lonlat), lambda: self._cut(lonlat, (n_lon, n_lat), mode))
 
         # first by the object: its numbers take astropy longer than all else here
         return grid.latest(position, kind, cut_at_position).of(self)
 
-    def _cut(self, lonlat: tuple[float, float], npix: tuple[int, int], mode: str) -> "_Cut":
+    def _cut(self, lonlat: tuple[float, float], npix: tuple[int, int], mode: str) -> CutWindow:
         x, y = wcslib_to_pixel(self.wcs.wcs, *lonlat)
         x = self._window.plane.wrapped(x)
         origin, is_closed = cutout_origin((float(x), float(y)), npix), self._window.plane.is_closed
         (x0, y0), npix = trim_window(origin, npix, self.npix_image, mode, is_closed=is_closed)
         parts = overlap_parts((x0, y0), npix, self.npix_image, self._window.plane.whole_period)
-        return _Cut(self._window.moved(x0, y0, *npix), _named(*parts[0]) if len(parts) == 1 else None)
+        return CutWindow(self._window.moved(x0, y0, *npix), named_slices(*parts[0]) if len(parts) == 1 else None)
 
     @property
     def cutout_info(self) -> dict[str, Slices] | None:
@@ -356,7 +305,7 @@ class WcsGeom(SkyPixelGeom):
 
         There is one part, unless the larger geometry has a seam, where the sky repeats itself, inside this one.
         """
-        return [_named(*part) for part in self.overlap_on(geom)]
+        return [named_slices(*part) for part in self.overlap_on(geom)]
 
     def overlap_on(self, geom: "WcsGeom") -> tuple[tuple[Slices, Slices], ...]:
         """Return the slices (y, x) of `cutout_parts` as pairs: on the larger geometry, and on this one."""
@@ -609,7 +558,3 @@ class WcsGeom(SkyPixelGeom):
             f"\twidth      : {width:.1f} x {height:.1f}\n"
             f"\twcs ref    : {lon_ref:.1f} deg, {lat_ref:.1f} deg\n"
         )
-
-
-def _named(parent: Slices, cutout: Slices) -> dict[str, Slices]:
-    return {"parent-slices": parent, "cutout-slices": cutout}
