@@ -87,7 +87,7 @@ PARTS = ("counts", "exposure", "mask_safe", "mask_fit", "counts_off", "acceptanc
 
 def sky(kind, energy=ENERGY, **options):
     if kind == "healpix":
-        return HpxGeom.create(nside=options.get("nside", 8), axes=[energy], frame=options.get("frame", "icrs"))
+        return HpxGeom.create(nside=options.get("nside", 4), axes=[energy], frame=options.get("frame", "icrs"))
     if kind.startswith("spectrum"):
         return RegionGeom.create("icrs;circle(83.63,22.01,0.2)", axes=[energy])
     return WcsGeom.create(**{"skydir": CENTRE, "width": 1, "binsz": 0.2, "axes": [energy]} | options)
@@ -96,7 +96,8 @@ def sky(kind, energy=ENERGY, **options):
 def filled(kind, name, seed, geom=None, true=TRUE, rad=RAD, migra=None):
     """Return a dataset of random values in all parts that its kind has."""
     rng = np.random.default_rng(seed)
-    options = {} if kind.startswith("spectrum") else {"rad_axis": rad, "migra_axis": migra, "binsz_irf": 0.5}
+    binsz = 15 if kind == "healpix" else 0.5
+    options = {} if kind.startswith("spectrum") else {"rad_axis": rad, "migra_axis": migra, "binsz_irf": binsz}
     geom = sky(kind) if geom is None else geom
     dataset = KINDS[kind].create(geom, energy_axis_true=true, name=name, **options)
 
@@ -194,7 +195,7 @@ REFUSED = {
     "frame": ((*ON_SKY, "healpix"), whole(geom=lambda kind: sky(kind, frame="galactic"))),
     "pixels between those of the stack": (ON_SKY, whole(geom=lambda kind: sky(kind, skydir=SHIFTED))),
     "pixel size": (ON_SKY, whole(geom=lambda kind: sky(kind, binsz=0.1))),
-    "nside": (("healpix",), whole(geom=lambda kind: sky(kind, nside=4))),
+    "nside": (("healpix",), whole(geom=lambda kind: sky(kind, nside=8))),
     "projection": (ON_SKY, whole(geom=lambda kind: sky(kind, proj="TAN"))),
     "HEALPix pixels": (ON_SKY, lambda kind, other: filled("healpix", "other", 2)),
     "a region": (ON_SKY, lambda kind, other: filled("spectrum" + kind[3:], "other", 2)),

@@ -340,3 +340,50 @@ def test_interpolation_weights_stay_in_the_geometry():
     assert_allclose(weights.sum(axis=0), 1)
     (pix,), weights = geom.interp_weights({"lon": [0.0, np.nan], "lat": [0.0, 1.0]})
     assert_array_equal(pix, -1)
+
+
+def test_cutouts_at_one_position_share_their_pixels_whatever_their_axes_are():
+    geom = HpxGeom(16, region="DISK(10,20,20)", axes=[AXIS])
+    others = [geom.to_image(), geom.to_image().to_cube([OTHER])]
+    first, second, third = (SkyCoord(lon, 20, unit="deg") for lon in (12, 14, 30))
+    for position in (first, second, first, third):
+        expected = HpxGeom(16, region="DISK(10,20,20)", axes=[AXIS]).cutout(position, "10 deg")
+        cutouts = [each.cutout(position, "10 deg") for each in (geom, *others)]
+        assert all(each.sky is cutouts[0].sky for each in cutouts)
+        assert cutouts[0] == expected
+        assert_array_equal(cutouts[0].place_in(geom), expected.place_in(geom))
+        assert_array_equal(cutouts[0].place_in(geom), cutouts[0].place_in(geom.to_image().to_cube([AXIS])))
+        assert [each.axes.names for each in cutouts] == [["x"], [], ["y"]]
+    # the same pixels in another frame, and pixels that are not trimmed, are others
+    partial = geom.cutout(third, "10 deg", mode="partial")
+    assert partial.data_shape[-1] > geom.cutout(third, "10 deg").data_shape[-1]
+    in_galactic = HpxGeom(16, region="DISK(10,20,20)", axes=[AXIS], frame="galactic")
+    with pytest.raises(GeometryError, match="cutout of the same map"):
+        geom.cutout(first, "10 deg").place_in(in_galactic)
+    again = pickle.loads(pickle.dumps(geom.cutout(first, "10 deg")))
+    assert again == geom.cutout(first, "10 deg")
+    assert_array_equal(again.place_in(geom), geom.cutout(first, "10 deg").place_in(geom))
+
+
+def test_bins_of_other_energies_are_not_stacked_though_the_pixels_are_the_same():
+    shifted = MapAxis.from_edges([1.0, 2.0, 3.0, 4.0], name="x")
+    geom = HpxGeom(4, axes=[AXIS])
+    m = Map.from_geom(geom, data=1.0)
+    for other in (geom.to_image().to_cube([shifted]), HpxGeom(4, axes=[shifted])):
+        with pytest.raises(GeometryError, match="cutout of the same map"):
+            m.stack(Map.from_geom(other, data=1.0))
+    assert_array_equal(to_host(m.data), 1.0)
+
+
+@pytest.mark.parametrize("name", ["grid in each plane", "list in each plane", "grid in each of six planes"])
+def test_planes_with_pixels_of_their_own_have_no_mask_of_a_region_and_no_cutout(name):
+    geom = HpxGeom(**GEOMS[name])
+    assert not geom.is_regular
+    position = SkyCoord(12, 20, unit="deg")
+    for method in (
+        lambda: geom.region_mask("icrs;circle(12,20,30)"),
+        lambda: geom.cutout(position, "20 deg"),
+        lambda: Map.from_geom(geom).cutout(position, "20 deg"),
+    ):
+        with pytest.raises(GeometryError, match="different pixels"):
+            method()

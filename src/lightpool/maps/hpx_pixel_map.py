@@ -235,7 +235,7 @@ class HpxPixelMap(Map):
                 f"Can only stack equivalent maps or cutout of the same map; got a {type(geom).__name__} to stack on a "
                 "HpxGeom; use `interp_to_geom` to convert one to the other"
             )
-        if weights_geom is not None and geom.to_image() != weights_geom.to_image():
+        if not (weights_geom is None or _have_same_pixels(geom, weights_geom)):
             raise GeometryError("Incompatible spatial geoms between map and weights")
         places = geom.place_in(self._geom)
         if places is not None and np.any(places < 0):
@@ -371,3 +371,9 @@ class HpxPixelMap(Map):
 def _exists(geom: HpxGeom, target: Device) -> Array:
     """Return where the data of a geometry have a pixel, which they have not behind those of a short plane."""
     return to_device(np.asarray(geom.get_idx()[0]) >= 0, target)
+
+
+def _have_same_pixels(geom: HpxGeom, other: Geom) -> bool:
+    if isinstance(other, HpxGeom) and geom.is_regular and other.is_regular and geom.sky is other.sky:
+        return True
+    return geom.to_image() == other.to_image()

@@ -106,8 +106,11 @@ def add_at(total: Array, places: NDArray[np.int64], values: Array) -> Array:
     xp = array_namespace(total)
     kept = places >= 0
     if isinstance(total, np.ndarray) and isinstance(values, np.ndarray):
-        here, more = total[..., places[kept]], values[..., kept]
-        total[..., places[kept]] = np.logical_or(here, more) if is_bool(total) else here + more
+        where, more = (places, values) if kept.all() else (places[kept], values[..., kept])
+        # row by row: NumPy selects elements of one dimension in half the time
+        for row in np.ndindex(total.shape[:-1]):
+            here = total[row].take(where)
+            total[row][where] = np.logical_or(here, more[row]) if is_bool(total) else here + more[row]
         return total
     # The standard has no assignment to numbered elements: each element takes its value, or an extra zero at the end.
     source = np.full(total.shape[-1], places.size, dtype=np.int64)

@@ -244,25 +244,19 @@ class HpxGeom(HpxPixelGeom):
         """
         if mode not in CUTOUT_MODES:
             raise ValueError(f"mode must be one of {CUTOUT_MODES}, got {mode!r}")
-        nside = self.sky.nside
+        sky = self.sky
         lon, lat = lonlat_deg(position, self.frame)
-        region = region_of_disc(lon, lat, max(width_deg(width)) / 2)
-        pix = self.get_index_list(nside, self.nest, region)
-        if not pix.size:
-            region = region.replace("DISK(", "DISK_INC(").replace(")", ",4)")
-            pix = self.get_index_list(nside, self.nest, region)
-        inside = self._pixels.to_local(pix, np.zeros(1, dtype=np.int64)) >= 0
-        if not inside.any():
+        cut = sky.cutout(float(lon), float(lat), max(width_deg(width)) / 2, mode)
+        n_outside = int((cut.places < 0).sum())
+        if n_outside == cut.places.size:
             raise NoOverlapError(f"the cutout of {width} around {position.to_string()} lies outside the map")
-        if not inside.all() and mode == "strict":
+        if n_outside and mode == "strict":
             raise GeometryError(
-                f"{(~inside).sum()} of {inside.size} pixels of the cutout are not on the map; modes 'trim' and "
+                f"{n_outside} of {cut.places.size} pixels of the cutout are not on the map; modes 'trim' and "
                 "'partial' allow that"
             )
-        if not inside.all() and mode == "trim":
-            pix, region = pix[inside], EXPLICIT
-        pixels = HpxPixels(self._pixels.nside, self.nest, (pix,), self._pixels.n_plane)
-        return self._from_pixels(pixels, self.frame, region, self._axes)
+        pixels = cut.sky.pixels.repeated(self._pixels.n_plane)
+        return self._from_pixels(pixels, self.frame, cut.region, self._axes, cut.sky)
 
     def place_in(self, parent: "HpxGeom") -> Pixels | None:
         """Return where the pixels are in the data of another geometry, -1 if it lacks them; None if it has the same.
@@ -273,15 +267,25 @@ class HpxGeom(HpxPixelGeom):
             If the grids differ.
         """
         has_same_axes = all(mine == its for mine, its in zip(self.axes, parent.axes, strict=False))
-        if has_same_axes and self._pixels.has_same_as(parent.pixels) and self.frame == parent.frame:
+        if has_same_axes and self.has_pixels_of(parent):
             return None
         if not (parent.is_aligned(self) and self.is_regular and parent.is_regular):
             raise GeometryError(
                 f"Can only stack equivalent maps or cutout of the same map; got\n{self}\nto stack on\n{parent}\nuse "
                 "`interp_to_geom` to convert one to the other"
             )
-        first = np.zeros(1, dtype=np.int64)
-        return parent.pixels.to_local(self._pixels.of_plane(0), first)
+        return self.sky.places_in(parent.sky)
+
+    def has_pixels_of(self, other: "HpxGeom") -> bool:
+        """Return whether the planes of another geometry have the same pixels, whatever its axes are.
+
+        Parameters
+        ----------
+        other : HpxGeom, with as many planes
+        """
+        if self.is_regular and other.is_regular and self.sky is other.sky:
+            return self._pixels.n_plane == other.pixels.n_plane
+        return self.frame == other.frame and self._pixels.has_same_as(other.pixels)
 
     def to_nside(self, nside: int) -> Self:
         """Return a geometry of the same region with pixels of another size.

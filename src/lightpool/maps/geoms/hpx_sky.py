@@ -1,6 +1,8 @@
 """The image part of a HEALPix geometry whose planes all have the same pixels: directions and angles, on devices."""
 
+from dataclasses import dataclass
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +12,30 @@ from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import Device, array_namespace, full_on
 from lightpool.arrays.kernels.healpix import lonlat_to_pix, pix_to_lonlat
 from lightpool.arrays.kernels.sphere import angular_separation, fov_matrix, frame_matrix, rotate, unit_vectors
-from lightpool.maps.geoms.hpx_host import centers_of
+from lightpool.maps.geoms.hpx_host import Pixels, centers_of
 from lightpool.maps.geoms.hpx_pixels import HpxPixels
+from lightpool.maps.geoms.hpx_regions import EXPLICIT, HpxRegion, region_of_disc
+from lightpool.utils.remembered import Remembered
 
-__all__ = ["HpxSky"]
+__all__ = ["HpxCutout", "HpxSky"]
+
+_N_CUTOUTS = 2  # of each map: those of two pointings between which observations alternate
+
+
+@dataclass(frozen=True)
+class HpxCutout:
+    """A part of the pixels of a map.
+
+    Attributes
+    ----------
+    sky : HpxSky, the pixels
+    region : str, as of `~lightpool.maps.HpxGeom`
+    places : array of int64, where the pixels are in the data of the map; -1 for those that it does not have
+    """
+
+    sky: "HpxSky"
+    region: str
+    places: Pixels
 
 
 class HpxSky:
@@ -30,9 +52,60 @@ class HpxSky:
         self.frame = frame
         self.nside = int(pixels.nside[0])
         self._known: dict[tuple[object, ...], Array] = {}
+        self._parent: tuple[ref[HpxSky], Pixels] | None = None
+        self._cutouts = Remembered[HpxCutout](_N_CUTOUTS)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_known": {}}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_known", "_cutouts", "_parent")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _known={}, _parent=None, _cutouts=Remembered[HpxCutout](_N_CUTOUTS))
+
+    def cutout(self, lon: float, lat: float, radius: float, mode: str) -> HpxCutout:
+        """Return the pixels of a disc, found once for all maps of a dataset and for observations with one pointing.
+
+        Parameters
+        ----------
+        lon, lat, radius : float, deg
+            A disc that contains no pixel centre has the pixels that it touches.
+        mode : ``trim`` (pixels that the map does not have are left out) or another one (they are kept)
+        """
+        return self._cutouts.get((lon, lat, radius, mode == "trim"), lambda: self._cut(lon, lat, radius, mode))
+
+    def _cut(self, lon: float, lat: float, radius: float, mode: str) -> HpxCutout:
+        region = region_of_disc(lon, lat, radius)
+        nest = self.pixels.nest
+        pix = HpxRegion.parse(region).pixels(self.nside, nest=nest)
+        if not pix.size:
+            region = region.replace("DISK(", "DISK_INC(").replace(")", ",4)")
+            pix = HpxRegion.parse(region).pixels(self.nside, nest=nest)
+        places = self.places_of(pix)
+        if mode == "trim" and not (places >= 0).all():
+            pix, places, region = pix[places >= 0], places[places >= 0], EXPLICIT
+        return HpxCutout(HpxSky(HpxPixels(self.pixels.nside, nest, (pix,), 1), self.frame), region, places)
+
+    def places_of(self, pix: Pixels) -> Pixels:
+        """Return where pixels are in the data; -1 for those that are not.
+
+        Parameters
+        ----------
+        pix : array of int64, numbers of pixels in the scheme of this object
+        """
+        return self.pixels.to_local(pix, np.zeros(1, dtype=np.int64))
+
+    def places_in(self, parent: "HpxSky") -> Pixels:
+        """Return where the pixels are in the data of other ones of the same grid; -1 for those that are not.
+
+        Parameters
+        ----------
+        parent : HpxSky, for example that from which this one was cut
+        """
+        known = self._parent
+        if known is not None and known[0]() is parent:
+            return known[1]
+        places = parent.places_of(self.pixels.of_plane(0))
+        self._parent = (ref(parent), places)
+        return places
 
     @property
     def n_pix(self) -> int:
