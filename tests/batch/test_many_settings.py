@@ -27,6 +27,22 @@ TARGETS = {
         MAP | {"name": "one-off", "theta_squared": {"position_off": {"lon": "84.633 deg", "lat": "22.0145 deg"}}},
         SPECTRUM | {"theta_squared": {}},
     ],
+    "OFF runs": [
+        MAP
+        | {
+            "name": f"off-{acceptance}",
+            "makers": [
+                *MAP["makers"][:2],
+                {
+                    "type": "OffRunsBackgroundMaker",
+                    "datastore": "empty",
+                    "max_zenith_difference": "60 deg",
+                    "acceptance": acceptance,
+                },
+            ],
+        }
+        for acceptance in ("background", "livetime")
+    ],
     "norms of the background": [
         MAP | {"name": f"norm-{i}", "makers": [*MAP["makers"][:2], {"type": "FoVBackgroundMaker"} | options]}
         for i, options in enumerate(
@@ -46,9 +62,10 @@ TARGETS = {
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, empty_store):
     """Folder of the files that the settings name."""
     monkeypatch.chdir(tmp_path)
+    Path("empty").symlink_to(empty_store)
     Path("some.reg").write_text("icrs; circle(83.2, 22.0, 0.15)")
     Table({"RA": [83.633, 84.2], "DEC": [22.0145, 22.4], "SIZE": [0.2, 0.1]}).write("sources.fits")
     Table({"RA": [83.0, 84.0], "DEC": [21.5, 21.5], "Vmag": [3.0, 7.0]}).write("stars.ecsv")

@@ -20,6 +20,7 @@ from lightpool.config.makers import (
     AdaptiveRingBackgroundSettings,
     FoVBackgroundSettings,
     MapDatasetSettings,
+    OffRunsBackgroundSettings,
     PhaseBackgroundSettings,
     ReflectedRegionsSettings,
     RingBackgroundSettings,
@@ -32,7 +33,7 @@ from lightpool.config.regions import checked_regions
 from lightpool.config.section import Section
 from lightpool.config.settings import Observations
 from lightpool.config.targets import EnergyBins, HealpixTarget, MapTarget, SpectrumTarget, Target
-from lightpool.data import DataStore
+from lightpool.data import DataStore, Observation
 from lightpool.datasets import MapDataset, PiecewiseNormSpectralModel, PowerLawNormSpectralModel, SpectrumDataset
 from lightpool.datasets.models.spectral_norms import NormSpectralModel
 from lightpool.errors import ConfigError
@@ -43,6 +44,7 @@ from lightpool.makers import (
     FoVBackgroundMaker,
     Maker,
     MapDatasetMaker,
+    OffRunsBackgroundMaker,
     PhaseBackgroundMaker,
     ReflectedRegionsBackgroundMaker,
     ReflectedRegionsFinder,
@@ -54,12 +56,13 @@ from lightpool.makers import (
     ThetaSquaredTable,
     WobbleRegionsFinder,
 )
-from lightpool.maps import HpxGeom, Map, MapAxis, RegionGeom, WcsGeom
+from lightpool.maps import HpxGeom, Map, MapAxis, RegionGeom, WcsGeom, WcsNDMap
 
 __all__ = [
     "build_dataset",
     "build_exclusion",
     "build_makers",
+    "build_off_runs",
     "build_position",
     "build_reduction",
     "build_store",
@@ -77,8 +80,15 @@ _PLAIN_MAKERS: dict[type[Section], type[Maker]] = {
     RingBackgroundSettings: RingBackgroundMaker,
     AdaptiveRingBackgroundSettings: AdaptiveRingBackgroundMaker,
     PhaseBackgroundSettings: PhaseBackgroundMaker,
+    OffRunsBackgroundSettings: OffRunsBackgroundMaker,
 }
-_EXCLUDING = (FoVBackgroundMaker, RingBackgroundMaker, AdaptiveRingBackgroundMaker, ReflectedRegionsBackgroundMaker)
+_EXCLUDING = (
+    FoVBackgroundMaker,
+    RingBackgroundMaker,
+    AdaptiveRingBackgroundMaker,
+    ReflectedRegionsBackgroundMaker,
+    OffRunsBackgroundMaker,
+)
 
 
 def build_store(observations: Observations) -> DataStore:
@@ -122,7 +132,62 @@ def build_makers(target: Target) -> list[Maker]:
     """Create the makers of a target in their order, with its exclusion mask."""
     kinds = [_PLAIN_MAKERS.get(type(step), ReflectedRegionsBackgroundMaker) for step in target.makers]
     mask = build_exclusion(target) if any(issubclass(kind, _EXCLUDING) for kind in kinds) else None
-    return [_build_maker(step, mask) for step in target.makers]
+    makers: list[Maker] = []
+    for step in target.makers:
+        makers.append(
+            _build_off_runs(target, step, makers, mask)
+            if isinstance(step, OffRunsBackgroundSettings)
+            else _build_maker(step, mask)
+        )
+    return makers
+
+
+def build_off_runs(target: Target) -> list[Observation]:
+    """Return the OFF runs of a target, whose files are not opened; none without an OffRunsBackgroundMaker.
+
+    Raises
+    ------
+    ConfigError
+        If their data store cannot be opened, or does not contain them; names the target.
+    """
+    found: list[Observation] = []
+    for step in target.makers:
+        if isinstance(step, OffRunsBackgroundSettings):
+            with _named(target, step.type):
+                found += _off_runs(step)
+    return found
+
+
+def _build_off_runs(
+    target: Target, step: OffRunsBackgroundSettings, before: list[Maker], mask: Map | None
+) -> OffRunsBackgroundMaker:
+    assert isinstance(before[0], MapDatasetMaker)  # the settings are validated
+    assert mask is None or isinstance(mask, WcsNDMap)  # as the pixels of the target
+    longest = step.max_time_difference
+    with _named(target, step.type):
+        return OffRunsBackgroundMaker(
+            build_off_runs(target),
+            max_zenith_difference=u.Quantity(step.max_zenith_difference),
+            max_time_difference=None if longest is None else u.Quantity(longest),
+            acceptance=step.acceptance,
+            exclusion_mask=mask,
+            map_maker=before[0],
+        )
+
+
+def _off_runs(step: OffRunsBackgroundSettings) -> list[Observation]:
+    store = DataStore.from_dir(step.datastore)
+    wanted = [int(obs_id) for obs_id in (store.obs_ids if step.obs_ids is None else dict.fromkeys(step.obs_ids))]
+    if step.select is not None:
+        if store.obs_table is None:
+            raise ValueError(f"select needs an observation index, which {step.datastore} lacks")
+        kept = {int(obs_id) for obs_id in store.obs_table.select_expression(step.select)["OBS_ID"]}
+        wanted = [obs_id for obs_id in wanted if obs_id in kept]
+    required = ["bkg"] if step.acceptance == "background" else []
+    found = list(store.get_observations(wanted, required_irf=required))
+    if not found:
+        raise ValueError(f"no OFF run is left of those in {step.datastore}; check obs_ids and select")
+    return found
 
 
 def build_reduction(target: Target) -> tuple[MapDataset, DatasetsMaker]:

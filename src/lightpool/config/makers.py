@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 import astropy.units as u
 from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
 
-from lightpool.config.quantities import EnergyText, NonNegativeAngleText, PositiveAngleText
+from lightpool.config.paths import PlaceText
+from lightpool.config.quantities import DurationText, EnergyText, NonNegativeAngleText, PositiveAngleText
 from lightpool.config.section import Section
 from lightpool.makers import SafeMaskMaker
 
@@ -141,6 +142,24 @@ class AdaptiveRingBackgroundSettings(Section):
     """What stays while the ring grows."""
 
 
+class OffRunsBackgroundSettings(Section):
+    """Take the background from other runs, at the same position in the field of view."""
+
+    type: Literal["OffRunsBackgroundMaker"] = "OffRunsBackgroundMaker"
+    datastore: PlaceText
+    """Folder of the index files of the OFF runs, or its address; it may be that of the observations."""
+    obs_ids: list[int] | None = Field(default=None, min_length=1)
+    """Numbers of the OFF runs; all of the data store by default. A run is never its own OFF run."""
+    select: str | None = None
+    """Condition on columns of the observation index, such as "ZEN_PNT < 50"."""
+    max_zenith_difference: PositiveAngleText = "5 deg"
+    """Largest difference of the zenith angles of a run and its OFF runs."""
+    max_time_difference: DurationText | None = None
+    """Largest difference of their times, such as "30 d"; unlimited by default."""
+    acceptance: Literal["background", "livetime"] = "background"
+    """Whether the acceptances are the background tables integrated over the times, or only the livetimes."""
+
+
 class ReflectedRegionsSettings(Section):
     """Count the background in regions at the offset of the source region."""
 
@@ -180,7 +199,8 @@ MapStep = Annotated[
     | SafeMaskSettings
     | FoVBackgroundSettings
     | RingBackgroundSettings
-    | AdaptiveRingBackgroundSettings,
+    | AdaptiveRingBackgroundSettings
+    | OffRunsBackgroundSettings,
     Field(discriminator="type"),
 ]
 HealpixStep = Annotated[MapDatasetSettings | SafeMaskSettings | FoVBackgroundSettings, Field(discriminator="type")]

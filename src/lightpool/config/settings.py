@@ -281,6 +281,9 @@ class Settings(Section):
         data["observations"] = {"required_irf": data["observations"]["required_irf"]}
         # The chunk size is the grouping of sums, on which their rounding depends.
         data["run"] = {key: data["run"][key] for key in ("precision", "chunk_size")}
+        for step in _off_runs(data):
+            # The runs are told by their numbers, and their files by their contents, wherever they are.
+            del step["datastore"]
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -288,7 +291,14 @@ class Settings(Section):
 def _path_keys(data: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
     """Return all keys whose values are paths, each with the dict that contains it."""
     found = [(data["observations"], key) for key in ("datastore", "obs_ids_file")] + [(data["output"], "folder")]
+    found += [(step, "datastore") for step in _off_runs(data)]
     return found + _file_keys(data)
+
+
+def _off_runs(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps that take a background from OFF runs."""
+    steps = [step for target in data["targets"] for step in target["makers"]]
+    return [step for step in steps if step["type"] == "OffRunsBackgroundMaker"]
 
 
 def _file_keys(data: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lightpool.batch.groups import Division, Row
 from lightpool.batch.storage.files import InputFile, in_threads, require_unchanged
-from lightpool.config.build import build_store
+from lightpool.config.build import build_off_runs, build_store
 from lightpool.config.settings import Settings
 from lightpool.data import DataStore, Observation
 from lightpool.data.files.file_cache import FILE_CACHE
@@ -73,10 +73,19 @@ class Sources:
         OSError, FormatError
             If one of them cannot be read.
         """
-        for path in observation.places:
+        for path in [*observation.places, *self._off_places]:
             if path not in self._pinned:
                 known = self._pinned_before.get(path)  # responses that many observations share
                 self._pinned[path] = known if known is not None and _is_still(known, path) else InputFile.of(path)
+
+    @cached_property
+    def _off_places(self) -> list[Place]:
+        """Files of the OFF runs of all targets, any of which the result of an observation may depend on."""
+        return sorted({place for off_runs in self._off_runs for off in off_runs for place in off.places}, key=str)
+
+    @cached_property
+    def _off_runs(self) -> list[list[Observation]]:
+        return [build_off_runs(target) for target in self._settings.targets]
 
     def forget_pins(self) -> None:
         """Let `pin` record the state of files again."""
@@ -102,7 +111,7 @@ class Sources:
     def _paths(self, obs_ids: Sequence[int]) -> list[Place]:
         found = [self.find(obs_id) for obs_id in obs_ids]
         paths = {path for each in found if not isinstance(each, Exception) for path in each.places}
-        return sorted(paths.union(self._settings.files), key=str)
+        return sorted(paths.union(self._settings.files, self._off_places), key=str)
 
     def addresses(self, obs_ids: Sequence[int]) -> dict[str, str]:
         """Return the addresses with passwords and tokens of the files of observations, by the paths without them."""
@@ -174,7 +183,10 @@ class Sources:
 
     def index_hash(self, obs_ids: Sequence[int]) -> str:
         """Return a hash of the index entries of observations, as far as results depend on them."""
-        text = json.dumps([list(self._index_rows(obs_id)) for obs_id in obs_ids])
+        rows = [list(self._index_rows(obs_id)) for obs_id in obs_ids]
+        # Without OFF runs as before, so that chunks of older reductions can be used.
+        rows += [[["OFF", *(str(off.obs_id) for off in off_runs)]] for off_runs in self._off_runs if off_runs]
+        text = json.dumps(rows)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
@@ -219,5 +231,6 @@ def stamp_of(settings: Settings) -> tuple[tuple[str | int, ...], ...]:
         index = (DataStore.DEFAULT_HDU_TABLE, DataStore.DEFAULT_OBS_TABLE)
         paths += [base / name for each in index for name in (each, each.removesuffix(".gz"))]
         paths += [base / name for name in (asked.hdu_index, asked.obs_index) if name and not is_address(name)]
+    paths += [place for target in settings.targets for off in build_off_runs(target) for place in off.places]
     found = [(path, path.stat()) for path in paths if isinstance(path, Path) and path.is_file()]
     return tuple((str(path), each.st_size, each.st_mtime_ns, each.st_ctime_ns, each.st_ino) for path, each in found)
