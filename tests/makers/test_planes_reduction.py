@@ -186,3 +186,22 @@ def test_planes_that_reach_beyond_the_image_are_not_lost_silently():
 def test_what_would_mix_pixels_of_other_places_is_refused(name, mix):
     with pytest.raises(GeometryError, match=r"same (pixels|ones)"):
         mix(Map.from_geom(GEOMS[name]))
+
+
+@pytest.mark.parametrize("name", list(GEOMS))
+def test_the_range_of_energies_is_that_of_all_planes_at_one_position(name):
+    geom = GEOMS[name]
+    dataset = MapDataset.create(geom)
+    dataset.mask_safe = Map.from_geom(geom, data=np.random.default_rng(4).uniform(size=geom.data_shape) > 0.5)
+    low, high = dataset.energy_range_safe
+    image = geom.to_image()
+    assert low.geom == high.geom == image
+    positions = image.get_coord().skycoord.ravel()
+    near = np.flatnonzero(positions.icrs.separation(CRAB) < 1.5 * u.deg)
+    for number in near[:: max(1, near.size // 20)]:
+        position = positions[number]
+        kept = dataset.mask_safe.get_by_coord({"skycoord": position, "energy": ENERGY.center}) > 0
+        edges = ENERGY.edges_value
+        expected = (edges[:-1][kept].min(), edges[1:][kept].max()) if kept.any() else (np.nan, np.nan)
+        found = [to_host(m.get_by_coord({"skycoord": position}))[0] for m in (low, high)]
+        assert_allclose(found, expected)

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import GeometryError
-from lightpool.maps import Map, MapAxis, PlanesWcsGeom, WcsGeom, WcsNDMap
+from lightpool.maps import HpxGeom, Map, MapAxis, PlanesWcsGeom, WcsGeom, WcsNDMap
 
 CENTRE = SkyCoord(83.63, 22.01, unit="deg")
 ENERGY = MapAxis.from_energy_bounds("1 TeV", "8 TeV", nbin=3)
@@ -224,3 +224,51 @@ def test_planes_are_drawn_each_on_its_own_pixels():
     assert axes.shape == (2, 2)
     assert [ax.images[0].get_array().shape for ax in axes.flat[:3]] == [(10, 12), (8, 8), (4, 6)]
     assert not axes[1, 1].get_visible()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.smooth("0.15 deg"),
+        lambda m: m.smooth(1.5, kernel="disk"),
+        lambda m: m.smooth("0.3 deg", kernel="box"),
+        lambda m: (m > 0.8).binary_dilate("0.25 deg"),
+        lambda m: (m > 0.2).binary_erode("0.25 deg"),
+    ],
+)
+@pytest.mark.parametrize("axes", [(ENERGY,), (ENERGY, PHASE)])
+def test_each_plane_is_filtered_with_the_size_of_its_own_pixels(change, axes, device):
+    n_plane = 3 * (2 if len(axes) > 1 else 1)
+    sizes = np.reshape(np.linspace(0.1, 0.35, n_plane), [axis.nbin for axis in axes])
+    n_lon = np.reshape(np.arange(n_plane) + 8, sizes.shape)
+    geom = made(axes=axes, binsz=sizes, npix=(n_lon, n_lon[::-1]))
+    m = Map.from_geom(geom, data=np.random.default_rng(3).uniform(size=geom.data_shape), device=device)
+    changed = change(m)
+    assert changed.geom == geom
+    for index in np.ndindex(sizes.shape):
+        expected = change(m.get_image_by_idx(index))
+        found = changed.get_image_by_idx(index)
+        assert found.geom == expected.geom
+        assert_allclose(to_host(found.data), to_host(expected.data), rtol=1e-12)
+
+
+def test_kernels_of_pixels_and_another_order_of_axes_need_planes_with_the_same_pixels():
+    m = Map.from_geom(made(axes=(ENERGY, PHASE), binsz=[[0.1, 0.2]] * 3, npix=8), data=1.0)
+    with pytest.raises(GeometryError, match="convolve needs the same pixels"):
+        m.convolve(np.ones((3, 3)))
+    with pytest.raises(GeometryError, match="another order of the axes needs the same pixels"):
+        m.reorder_axes(["phase", "energy"])
+    assert m.reorder_axes(["energy", "phase"]).geom == m.geom
+
+
+def test_images_of_healpix_planes_have_the_pixels_of_their_plane():
+    geom = HpxGeom.create(nside=[64, 32, 16], region="DISK(83.63,22.01,5)", frame="icrs", axes=[ENERGY])
+    m = Map.from_geom(geom, data=np.random.default_rng(3).uniform(size=geom.data_shape))
+    at_centre = m.get_by_coord({"skycoord": CENTRE, "energy": ENERGY.center})
+    images = [m.get_image_by_coord({"energy": energy}) for energy in ENERGY.center]
+    assert [int(image.geom.nside[0]) for image in images] == [64, 32, 16]
+    assert_array_equal([float(image.get_by_coord({"skycoord": CENTRE})[0]) for image in images], at_centre)
+    assert [image.geom for image in m.iter_by_image()] == [image.geom for image in images]
+    with pytest.raises(GeometryError, match="to_cube needs the same pixels"):
+        m.to_cube([MapAxis.from_edges([0, 1], name="phase")])
+    assert m.reorder_axes(["energy"]).geom == geom

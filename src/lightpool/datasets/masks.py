@@ -84,6 +84,7 @@ def energy_range(geom: SkyGeom, mask: Map | None, device: Device) -> tuple[Map, 
     Parameters
     ----------
     geom : geometry with an axis ``energy``
+        If its image planes have pixels of their own, the maps have those of ``to_image``.
     mask : Map of bool on this geometry; None keeps all bins
     device : Device of the maps if there is no mask
 
@@ -91,6 +92,9 @@ def energy_range(geom: SkyGeom, mask: Map | None, device: Device) -> tuple[Map, 
     -------
     energy_min, energy_max : Maps without the axis ``energy``, in its unit
     """
+    if mask is not None and not geom.is_regular:
+        mask = _on_image_pixels(mask)
+        geom = mask.geom
     axis = geom.axes["energy"]
     flat = geom.drop("energy")
     low: Array

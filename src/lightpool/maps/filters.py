@@ -4,6 +4,7 @@ A value that is not finite turns only those pixels into NaN that the kernel spre
 which a Fourier transform would spread over the whole image. So the holes are filtered as a second image.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol, Self, TypedDict, Unpack
 
 import astropy.units as u
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import array_namespace, device_of, to_device
-from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
+from lightpool.arrays.devices.dtypes import as_dtype, dtype_name, is_floating
 from lightpool.arrays.kernels.convolution import convolve_fft, disk_kernel
 from lightpool.arrays.kernels.morphology import binary_dilation, binary_erosion
+from lightpool.arrays.kernels.reductions import pad
 from lightpool.arrays.kernels.smoothing import (
     box_weights,
     edge_index,
@@ -24,6 +26,7 @@ from lightpool.arrays.kernels.smoothing import (
 )
 from lightpool.errors import GeometryError
 from lightpool.maps.geoms.wcs_geom import WcsGeom
+from lightpool.maps.joined_planes import require_same_pixels
 from lightpool.maps.map_data import MapData
 from lightpool.typing import AngleLike
 
@@ -76,6 +79,8 @@ class ImageFilters(MapData):
             ``mode``, what lies beyond the borders as in `scipy.ndimage` (``reflect`` by default), and ``truncate`` for
             the Gaussian.
         """
+        if not self._geom.is_regular:
+            return self._by_plane(lambda plane: plane.smooth(width, kernel, **kwargs))
         if isinstance(width, u.Quantity | str):
             # one scale for both directions, as in Gammapy
             width = float((u.Quantity(width) / self._geom.pixel_scales.mean()).to_value(""))
@@ -92,11 +97,17 @@ class ImageFilters(MapData):
         method : ``fft``, ``direct`` or ``auto``
             Accepted for compatibility with Gammapy; a Fourier transform is always used.
         mode : ``same`` or ``full``
+
+        Raises
+        ------
+        GeometryError
+            If the image planes have pixels of their own, or the kernel other pixels than the map.
         """
         if method not in ("fft", "direct", "auto"):
             raise ValueError(f"method must be 'fft', 'direct' or 'auto', got {method!r}")
         if mode not in ("same", "full"):
             raise ValueError(f"WcsNDMap.convolve: mode={mode!r} is not supported; it must be 'same' or 'full'")
+        require_same_pixels(self._geom, "convolve")
         geom = self._geom
         values: object = kernel
         kernel_map: KernelMap | None = getattr(kernel, "psf_kernel_map", None)
@@ -133,6 +144,8 @@ class ImageFilters(MapData):
         use_fft : bool
             Accepted for compatibility with Gammapy; it has no effect.
         """
+        if not self._geom.is_regular:
+            return self._by_plane(lambda plane: plane.binary_erode(width, kernel))
         return self._init_copy(data=eroded(self._mask_data(), self._structure(width, kernel)))
 
     def binary_dilate(self, width: AngleLike, kernel: str = "disk", use_fft: bool = True) -> Self:
@@ -143,7 +156,21 @@ class ImageFilters(MapData):
         width, kernel, use_fft
             As in `binary_erode`.
         """
+        if not self._geom.is_regular:
+            return self._by_plane(lambda plane: plane.binary_dilate(width, kernel))
         return self._init_copy(data=dilated(self._mask_data(), self._structure(width, kernel)))
+
+    def _by_plane(self, change: Callable[[Self], Self]) -> Self:
+        """Return the map with each image changed by itself, of a geometry whose planes have pixels of their own."""
+        *planes, n_y, n_x = self._geom.data_shape
+        changed = []
+        for index in np.ndindex(*planes):
+            geom = self._geom.image_at(index[::-1])
+            rows, columns = geom.data_shape
+            image = change(self._init_copy(geom=geom, data=self.data[(*index, slice(rows), slice(columns))])).data
+            behind = float("nan") if is_floating(image) else 0
+            changed.append(pad(image, [(0, n_y - rows), (0, n_x - columns)], cval=behind))
+        return self._init_copy(data=self._xp.reshape(self._xp.stack(changed), (*planes, n_y, n_x)))
 
     def _structure(self, width: AngleLike, kernel: str) -> NDArray[Any]:
         structure = np.asarray(self._geom.binary_structure(width=width, kernel=kernel))

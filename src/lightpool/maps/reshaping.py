@@ -152,6 +152,10 @@ class MapReshaping(MapAccess):
         axes = self._geom.axes
         if set(axes.names) != set(axes_names):
             raise ValueError(f"{axes.names} is not compatible with {list(axes_names)}")
+        if not self._geom.is_regular:
+            if list(axes_names) == axes.names:
+                return self.copy()
+            require_same_pixels(self._geom, "another order of the axes")
         geom = self._geom.to_image().to_cube([axes[name] for name in axes_names])
         order = [axes.index_data(name) for name in axes_names][::-1]
         sky = range(len(axes), self.data.ndim)
@@ -164,6 +168,8 @@ class MapReshaping(MapAccess):
             if axis.nbin > 1:
                 raise ValueError(f"axis {axis.name!r} should have only one bin, it has {axis.nbin}")
         geom = self._geom.to_cube(list(axes))
+        if geom.is_regular:
+            require_same_pixels(self._geom, "to_cube")
         return self._init_copy(geom=geom, data=self._xp.reshape(self.data, tuple(geom.data_shape)))
 
     @classmethod

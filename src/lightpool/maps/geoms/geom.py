@@ -386,7 +386,9 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
         ----------
         index : indices of the axes
         """
-        return self.to_image()
+        if self.is_regular:
+            return self.to_image()
+        return self.slice_by_idx({name: int(i) for name, i in zip(self.axes.names, index, strict=True)})
 
     def _once(self, change: str, make: Callable[[], Self]) -> Self:
         """Return a geometry that was made of this one before again: neither is ever changed."""
