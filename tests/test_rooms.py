@@ -36,7 +36,7 @@ SUB_PACKAGES = {
     "data": ["tables", "files", "store"],
     "datasets": ["formats", "models"],
     "makers": ["parallel", "responses", "background", "background_models"],
-    "batch": ["storage", "execution"],
+    "batch": ["storage", "execution", "products"],
     "gammapy": ["conversion", "acceleration"],
 }
 DOORS = {

@@ -13,8 +13,8 @@ from small_reductions import MAP, bits_of
 from lightpool.arrays import to_host
 from lightpool.batch import make_plan, plan_to_resume, run_batch
 from lightpool.batch.execution.executors import ProcessExecutor
-from lightpool.batch.execution.reduce_chunk import _radius_of
 from lightpool.batch.execution.source_counts import SUMS, Source, background_of
+from lightpool.batch.execution.stack_work import _radius_of
 from lightpool.cli import main
 from lightpool.config import Settings
 from lightpool.config.build import build_dataset, build_exclusion, build_reduction

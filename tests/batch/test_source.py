@@ -9,8 +9,9 @@ from small_reductions import MAP, SPECTRUM
 from lightpool.arrays import to_host
 from lightpool.batch import make_plan, run_batch
 from lightpool.batch.execution.observation_summary import PendingSummary, _longitude, start_texts
-from lightpool.batch.execution.reduce_chunk import Reducer, _Job
+from lightpool.batch.execution.reduce_chunk import Reducer
 from lightpool.batch.execution.source_counts import SUMS, Source, background_of, theta_squared_counts
+from lightpool.batch.execution.stack_work import _Job
 from lightpool.config.build import build_reduction
 from lightpool.config.settings import Settings
 from lightpool.data import GTI, DataStore, FixedPointingInfo, PointingMode
@@ -186,7 +187,7 @@ def test_plain_angles_are_those_of_positions(crab_store):
 def test_a_stack_of_a_chunk_shares_the_pixels_of_its_cutouts(crab_store):
     settings = Settings.from_dict({"observations": {"datastore": str(crab_store)}, "targets": [MAP]})
     reducer = Reducer(settings)
-    reference = reducer._jobs[0].reference
+    reference = reducer.work.jobs[0].reference
     partial, _ = reducer.reduce(make_plan(settings).obs_ids)
     assert len(list(partial)) > 0
     for key in partial:

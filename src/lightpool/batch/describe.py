@@ -16,6 +16,7 @@ from lightpool.errors import LightpoolError
 from lightpool.fits import FileKind, FitsFile, file_kinds, parsing, read_fits
 from lightpool.fits.content_kinds import description
 from lightpool.irf import EDispKernel, load_irf_dict_from_file
+from lightpool.makers import BackgroundSums
 from lightpool.maps import Geom, Map, MapAxes
 from lightpool.typing import JSONValue
 
@@ -210,6 +211,19 @@ def _background_facts(file: FitsFile) -> Facts:
     return {"channels": table.n_row, "exposure": f"{table.header.get('EXPOSURE')} s", **total}
 
 
+def _sums_facts(file: FitsFile) -> Facts:
+    sums = BackgroundSums.read(file.source)
+    return {
+        "observations": _listed([str(obs_id) for obs_id in sums.obs_ids]),
+        "good time": f"{sums.ontime.sum() / 3600:.3f} h",
+        "counts": int(sums.run_counts().sum()),
+        "excluded counts": int(sums.run_counts(excluded=True).sum()),
+        "axes": _axes_text(MapAxes([sums.energy_axis, *sums.field.axes])),
+        "field of view": f"along {sums.field.alignment}",
+        "columns": ", ".join(sums.runs),
+    }
+
+
 _FACTS: dict[FileKind, Callable[[FitsFile], Facts]] = {
     FileKind.EVENTS: _events_facts,
     FileKind.GTI: lambda file: _gti_facts(GTI.from_table_data(file.table("GTI"))),
@@ -218,6 +232,7 @@ _FACTS: dict[FileKind, Callable[[FitsFile], Facts]] = {
     FileKind.OBS_INDEX: _index_facts,
     FileKind.RMF: _matrix_facts,
     FileKind.ARF: _area_facts,
+    FileKind.BACKGROUND_SUMS: _sums_facts,
     FileKind.BACKGROUND_PHA: _background_facts,
     **dict.fromkeys(_MAPS, _map_facts),
 }

@@ -1,6 +1,5 @@
-"""Run a reduction, from the plan to the result files; it can be stopped at any time and resumed."""
+"""Run a batch, from the plan to the result files; it can be stopped at any time and resumed."""
 
-import io
 import json
 import logging
 from collections import deque
@@ -9,34 +8,31 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-from astropy.table import Table
+from typing import Any
 
 from lightpool.batch.execution.chunk import ChunkTask
 from lightpool.batch.execution.executors import Executor, SerialExecutor
 from lightpool.batch.execution.merge import MergeTree
 from lightpool.batch.execution.observation_sources import Sources
 from lightpool.batch.plan import Plan, make_plan
+from lightpool.batch.products.products import product_of
 from lightpool.batch.storage.code_version import code_version, package_versions
 from lightpool.batch.storage.files import InputFile, Inputs, changed_files, require_unchanged, sha256_of
 from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
 from lightpool.batch.storage.foreign_files import refuse_to_replace
 from lightpool.batch.storage.lock import locked
-from lightpool.batch.storage.outcomes import Outcome, dataset_table, outcome_table
-from lightpool.batch.storage.partial_stack import PartialStack
+from lightpool.batch.storage.outcomes import Outcome, outcome_table
+from lightpool.batch.storage.partial import Partial
 from lightpool.batch.storage.provenance import Provenance, prov_document
-from lightpool.batch.storage.results import write_dataset
-from lightpool.batch.storage.stack_names import StackNames
-from lightpool.batch.theta_squared import write_theta_squared
-from lightpool.batch.unreached_targets import warn_of_unreached_targets
-from lightpool.config.settings import Output, Settings
-from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
+from lightpool.config.batch_settings import BatchOutput, BatchSettings
 from lightpool.errors import ConfigError, ResumeError, VersionMismatchError
 from lightpool.typing import JSONValue
 
 __all__ = ["BatchResult", "plan_to_resume", "run_batch"]
 
 log = logging.getLogger(__name__)
+
+_OUTCOMES, _PROVENANCE = "outcomes.ecsv", "provenance.json"
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ class BatchResult:
         return sum(outcome.status == "failed" for outcome in self.outcomes)
 
 
-def plan_to_resume(settings: Settings) -> Plan:
+def plan_to_resume(settings: BatchSettings) -> Plan:
     """Plan to resume a reduction in its folder, with the observations that are selected now.
 
     Raises
@@ -130,12 +126,16 @@ def run_batch(
         return _reduce(plan, folder, executor or SerialExecutor(), progress or (lambda record: None))
 
 
-def _prepare(folder: BatchFolder, settings: Settings, *, resume: bool, restart: bool) -> None:
+def _prepare(folder: BatchFolder, settings: BatchSettings, *, resume: bool, restart: bool) -> None:
     if folder.is_begun and not (resume or restart):
         raise ResumeError(
             f"{folder.path} contains a reduction; use --resume to continue it, or --restart to discard it"
         )
-    refuse_to_replace(folder, settings, may_be_ours=restart or folder.is_begun)
+    product = product_of(settings)
+    product.require_usable()
+    documents = [path for name in (_OUTCOMES, _PROVENANCE) if (path := folder.path / name).exists()]
+    paths = [*product.existing(folder), *documents]
+    refuse_to_replace(paths, settings, product.may_hold, may_be_ours=restart or folder.is_begun)
     results = [] if restart else [folder.name(path) for path in folder.results()]
     folder.write_files(results, folder.files_so_far())  # before records of chunks, which name files, are removed
     if restart:
@@ -174,7 +174,8 @@ def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, report: Callabl
     n_reused = len(records)
     for record in records.values():
         report(record)
-    tree, unmerged = MergeTree(), deque(tasks)
+    tree: MergeTree[Any] = MergeTree()
+    unmerged = deque(tasks)
 
     def merge_finished() -> None:
         # In the order of the plan, not in the order of completion, so that sums are rounded in the same way.
@@ -210,7 +211,7 @@ def _finish(
     plan: Plan,
     folder: BatchFolder,
     records: Sequence[ChunkRecord],
-    stacks: PartialStack | None,
+    sums: Partial | None,
     begun: datetime,
     n_reused: int,
 ) -> BatchResult:
@@ -220,9 +221,10 @@ def _finish(
     inputs = [file for record in records for file in record.inputs]
     provenance = Provenance.now(settings, outcomes, inputs, begun, code_version())
     single = {name: sha256 for record in records for name, sha256 in record.files.items()}
-    single |= write_theta_squared(folder, settings, outcomes)
-    sets = _write_results(folder, settings, provenance, stacks, single)
-    warn_of_unreached_targets(settings, stacks or (), outcomes)
+    product = product_of(settings)
+    single |= product.write_tables(folder, outcomes)
+    sets = product.write(folder, provenance, sums, single)
+    _write_documents(folder, provenance, sets, single)
     results = [files[0] for files in sets]
     ours = {folder.name(file) for files in sets for file in files}.union(single)
     folder.keep_only(map(folder.name, results), ours, [record.key for record in records])
@@ -256,7 +258,7 @@ def _run(executor: Executor, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecor
 
 
 def _done_before(
-    folder: BatchFolder, output: Output, task: ChunkTask, sources: Sources, inputs: Inputs
+    folder: BatchFolder, output: BatchOutput, task: ChunkTask, sources: Sources, inputs: Inputs
 ) -> ChunkRecord | None:
     """Return the record of a chunk if it can be reused: it is complete, nothing failed, no input has changed."""
     record = folder.record(task.key)
@@ -270,7 +272,7 @@ def _done_before(
         reason = "their entries in the index of the data store have changed"
     elif not folder.holds(record):
         reason = "their sums are missing or damaged"
-    elif output.observations and not folder.holds_observations(record, compress=output.compress):
+    elif output.has_observations and not folder.holds_observations(record, compress=output.compress):
         reason = "the datasets of single observations are requested but missing"
     else:
         inputs.add(compared[0])
@@ -279,53 +281,24 @@ def _done_before(
     return None
 
 
-def _write_results(
-    folder: BatchFolder,
-    settings: Settings,
-    provenance: Provenance,
-    stacks: PartialStack | None,
-    single: Mapping[str, str],
-) -> list[list[Path]]:
-    """Write the files of each stack, the outcomes and the provenance document.
-
-    The files of single observations exist already: ``single`` has their names and SHA-256.
-    """
-    more, names, options = provenance.to_hdus(), StackNames(settings), settings.output.file_options
-    done = {} if stacks is None else {names.of(key): stacks[key] for key in stacks}
-    sets = [
-        write_dataset(stack, folder.path, name, more=more, **options)
-        for name, stack in done.items()
-        if _has_contents(name, stack)
-    ]
+def _write_documents(
+    folder: BatchFolder, provenance: Provenance, sets: Sequence[Sequence[Path]], single: Mapping[str, str]
+) -> None:
+    """Write the outcomes and the provenance document; ``single`` has the files of chunks with their SHA-256."""
     sums = {folder.name(file): sha256_of(file) for files in sets for file in files}
     document = json.dumps(prov_document(provenance, sums | dict(single)), indent=1)
-    tables = {"outcomes.ecsv": outcome_table, "datasets.ecsv": dataset_table}
-    for name, make_table in tables.items():
-        folder.write(name, _as_ecsv(make_table(provenance.outcomes)))
-    folder.write("provenance.json", document)
-    return sets
+    folder.write_table(_OUTCOMES, outcome_table(provenance.outcomes))
+    folder.write(_PROVENANCE, document)
 
 
-def _as_ecsv(table: Table) -> str:
-    text = io.StringIO()
-    table.write(text, format="ascii.ecsv")
-    return text.getvalue()
-
-
-def _has_contents(name: str, stack: MapDataset) -> bool:
-    """Return whether a stack can be written; a spectrum without observations lacks the livetime that its files need."""
-    livetime = None if stack.exposure is None else stack.exposure.meta.get("livetime")
-    if livetime is None and isinstance(stack, SpectrumDatasetOnOff):
-        log.warning("%s is not written: no observation contributes to it, so it has no livetime", name)
-        return False
-    return True
-
-
-def _differences(before: Settings, now: Settings) -> list[str]:
+def _differences(before: BatchSettings, now: BatchSettings) -> list[str]:
     """Describe the keys whose values differ between two settings."""
-    old, new = (dict(_flat(settings.to_dict())) for settings in (before, now))
-    keys = [key for key in {**old, **new} if not key.startswith(("output.", "observations."))]
-    return [f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)]
+    if type(before) is not type(now):
+        return [f"they were those of `lightpool {before.command}`, now those of `lightpool {now.command}`"]
+    old, new = (dict(_flat(settings.hashed())) for settings in (before, now))
+    return [
+        f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in {**old, **new} if old.get(key) != new.get(key)
+    ]
 
 
 def _flat(data: JSONValue, path: str = "") -> Iterator[tuple[str, bool | int | float | str | None]]:

@@ -12,8 +12,11 @@ from lightpool.arrays import use_precision
 from lightpool.arrays.devices.memory import format_bytes
 from lightpool.batch.groups import Division
 from lightpool.batch.storage.stack_names import StackKey, StackNames
+from lightpool.config.background import BackgroundSettings
+from lightpool.config.batch_settings import BatchSettings, Observations
 from lightpool.config.build import build_position, build_reduction, build_store
-from lightpool.config.settings import Observations, Settings
+from lightpool.config.build_background import build_background_maker, build_table_maker
+from lightpool.config.settings import Settings
 from lightpool.config.targets import Target
 from lightpool.data import DataStore, ObservationTable
 from lightpool.errors import ConfigError, RemoteFileError
@@ -67,7 +70,7 @@ class Plan:
 
     Attributes
     ----------
-    settings : Settings
+    settings : BatchSettings
     chunks : tuple of tuple of int
         Observations that are reduced and saved together.
     livetime : float or None, s
@@ -78,7 +81,7 @@ class Plan:
         For each division, the groups whose name differs from their value, with that value.
     """
 
-    settings: Settings
+    settings: BatchSettings
     chunks: tuple[tuple[int, ...], ...]
     livetime: float | None
     costs: tuple[Cost, ...]
@@ -93,26 +96,34 @@ class Plan:
         run = self.settings.run
         time = "" if self.livetime is None else f", {self.livetime / 3600:.1f} h of livetime"
         lines = [f"{len(self.obs_ids)} observations of {self.settings.observations.datastore}{time}"]
-        lines += [f"{len(self.chunks)} chunks of up to {run.chunk_size} observations", "", "Targets"]
-        for target, cost in zip(self.settings.targets, self.costs, strict=True):
-            # (n_x, n_y, n_energy): users name the sides of a map in this order.
-            size = " x ".join(str(n) for n in cost.shape[::-1])
-            lines += [f"  {target.name}: {target.kind} of {size} bins"]
-            lines += [f"    {', '.join(step.type for step in target.makers)}"]
-            size, more = format_bytes(cost.n_bytes), format_bytes(cost.stack_bytes)
-            lines += [f"    {size} in each worker, {more} for each further group"]
-        lines += ["", "Groups"]
-        for groups in self.settings.groups:
-            lines += [f"  {groups.name}: by {groups.by}", *self._names_in(groups.name)]
-        seconds = len(self.obs_ids) * sum(cost.seconds for cost in self.costs)
-        lines += ["", f"About {seconds:.0f} s of work on one core of a small machine"]
+        lines += [f"{len(self.chunks)} chunks of up to {run.chunk_size} observations", ""]
+        if isinstance(self.settings, Settings):
+            lines += self._stack_lines(self.settings)
+        elif isinstance(self.settings, BackgroundSettings):
+            lines += _background_lines(self.settings)
         lines += [f"Device {run.device}, {run.precision} precision, on error: {run.on_error}"]
         return "\n".join([*lines, f"Results in {self.settings.output.folder}"])
 
-    def _names_in(self, division: str) -> Iterator[str]:
+    def _stack_lines(self, settings: Settings) -> Iterator[str]:
+        yield "Targets"
+        for target, cost in zip(settings.targets, self.costs, strict=True):
+            # (n_x, n_y, n_energy): users name the sides of a map in this order.
+            size = " x ".join(str(n) for n in cost.shape[::-1])
+            yield f"  {target.name}: {target.kind} of {size} bins"
+            yield f"    {', '.join(step.type for step in target.makers)}"
+            size, more = format_bytes(cost.n_bytes), format_bytes(cost.stack_bytes)
+            yield f"    {size} in each worker, {more} for each further group"
+        yield from ("", "Groups")
+        for groups in settings.groups:
+            yield f"  {groups.name}: by {groups.by}"
+            yield from self._names_in(settings, groups.name)
+        seconds = len(self.obs_ids) * sum(cost.seconds for cost in self.costs)
+        yield from ("", f"About {seconds:.0f} s of work on one core of a small machine")
+
+    def _names_in(self, settings: Settings, division: str) -> Iterator[str]:
         """Yield lines about the files of a division that cannot be named after their contents."""
-        names = StackNames(self.settings)
-        for target in self.settings.targets:
+        names = StackNames(settings)
+        for target in settings.targets:
             name, plain = names.of(StackKey(target.name, division, "...")), f"{target.name}-{division}-..."
             if name not in (plain, target.name):
                 yield f"    {name}: {target.name}, because its files could be confused with others"
@@ -121,6 +132,32 @@ class Plan:
             yield f"    {label}: {text!r}"
         if len(renamed) > _MAX_NAMES:
             yield f"    and {len(renamed) - _MAX_NAMES} others"
+
+
+def _background_lines(settings: BackgroundSettings) -> Iterator[str]:
+    maker = build_background_maker(settings)
+    shape = " x ".join(f"{axis.nbin} {axis.name}" for axis in (maker.energy_axis, *maker.axes))
+    yield "Background"
+    yield f"  bins: {shape}, along {maker.fov_alignment}"
+    yield f"  excluded regions and files: {len(settings.background.exclusion) or 'nothing'}"
+    yield f"  groups: {', '.join(each.by for each in settings.groups) or 'none'}"
+    yield f"  tables: {settings.output.tables}"
+    if settings.output.store_out is not None:
+        yield f"  index files in {settings.output.store_out}"
+    yield ""
+
+
+def _check_columns(settings: BackgroundSettings, store: DataStore) -> None:
+    """Check that the columns by which runs are grouped exist, before the events are read."""
+    table = store.obs_table
+    # Those that are known of each run, whatever the index has.
+    columns = {"ZEN_PNT", "AZ_PNT", "MJD_START", "ONTIME", "LIVETIME", *(table.colnames if table is not None else ())}
+    for number, groups in enumerate(settings.groups):
+        column = groups.build().column
+        if column not in columns:
+            raise ConfigError(
+                f"groups.{number}: the observation index has no column {column!r}; it has {', '.join(sorted(columns))}"
+            )
 
 
 def _renamed(
@@ -138,12 +175,12 @@ def _renamed(
     return renamed
 
 
-def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Plan:
+def make_plan(settings: BatchSettings, previous: Sequence[Sequence[int]] = ()) -> Plan:
     """Select the observations and divide them into chunks. Only the index files of the data store are opened.
 
     Parameters
     ----------
-    settings : Settings
+    settings : BatchSettings
     previous : sequence of sequences of int
         Chunks of a reduction that is resumed: they are kept, and new observations are appended.
 
@@ -155,7 +192,12 @@ def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Pla
     REMOTE_CACHE.forget()  # a process that plans again wants to know what is there now
     store = _open(settings.observations)
     # Built first, because this checks their files and bins.
-    divisions = [Division(groups, store.obs_table) for groups in settings.groups]
+    groups = settings.groups if isinstance(settings, Settings) else []
+    divisions = [Division(each, store.obs_table) for each in groups]
+    if isinstance(settings, BackgroundSettings):
+        build_background_maker(settings)
+        build_table_maker(settings)
+        _check_columns(settings, store)
     wanted = _selected(settings, store)
     for division in divisions:
         division.check(store.obs_table)
@@ -171,7 +213,7 @@ def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Pla
         chunks[-1], new = chunks[-1] + new[:n_free], new[n_free:]
     chunks += [new[first : first + size] for first in range(0, len(new), size)]
     with use_precision(settings.run.precision):
-        costs = tuple(map(_cost, settings.targets))
+        costs = tuple(map(_cost, settings.targets)) if isinstance(settings, Settings) else ()
     livetime = _livetime(store.obs_table, wanted)
     return Plan(settings, tuple(map(tuple, chunks)), livetime, costs, _renamed(divisions, store.obs_table, is_wanted))
 
@@ -194,7 +236,7 @@ def _open(asked: Observations) -> DataStore:
         raise ConfigError(f"observations.datastore: {asked.datastore} cannot be opened: {error}") from error
 
 
-def _selected(settings: Settings, store: DataStore) -> list[int]:
+def _selected(settings: BatchSettings, store: DataStore) -> list[int]:
     """Return the observation numbers in the order of the settings, each once."""
     asked = settings.observations
     listed = [int(obs_id) for obs_id in store.obs_ids]
@@ -224,7 +266,7 @@ def _numbers_in(path: str) -> list[int]:
         raise ConfigError(f"observations.obs_ids_file: {path} cannot be read: {error}") from error
 
 
-def _by_index(settings: Settings, table: ObservationTable | None) -> list[int]:
+def _by_index(settings: BatchSettings, table: ObservationTable | None) -> list[int]:
     asked = settings.observations
     if table is None:
         raise ConfigError(f"observations: select and cone need an observation index, which {asked.datastore} lacks")

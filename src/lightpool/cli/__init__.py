@@ -5,6 +5,7 @@ import sys
 import click
 
 import lightpool
+from lightpool.cli.background import background
 from lightpool.cli.batch import config, plan, reduce, report, stack
 from lightpool.cli.check import check
 from lightpool.cli.demo import demo, info, simulate
@@ -39,7 +40,7 @@ def main() -> None:
     """Reduce gamma-ray observations (DL3) to binned datasets (DL4)."""
 
 
-for _command in (config, plan, check, reduce, report, stack, info, demo, simulate):
+for _command in (config, plan, check, reduce, background, report, stack, info, demo, simulate):
     main.add_command(_command)
 
 show_public(__name__)

@@ -2,10 +2,10 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,10 +14,14 @@ from lightpool.cli.output import say
 
 if TYPE_CHECKING:
     from lightpool.batch.execution.executors import Executor
+    from lightpool.cli.console import ExitCode
+    from lightpool.config.batch_settings import BatchSettings
 
-__all__ = ["config", "plan", "reduce", "report", "stack"]
+__all__ = ["batch_options", "check_batch_options", "config", "plan", "reduce", "report", "run_to_the_end", "stack"]
 
 log = logging.getLogger("lightpool")
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = LocalPath(dir_okay=False)
 _SETTINGS = click.argument("settings_file", metavar="CONFIG", type=_FILE)
@@ -25,20 +29,24 @@ _SETTINGS = click.argument("settings_file", metavar="CONFIG", type=_FILE)
 
 @click.command()
 @click.option("-o", "--output", type=_FILE, help="Write to this file instead of the terminal.")
+@click.option("--background", is_flag=True, help="For `lightpool background` instead of `lightpool reduce`.")
 @click.option("--schema", is_flag=True, help="Write the JSON schema of settings files instead, for editors.")
-def config(output: Path | None, schema: bool) -> None:
+def config(output: Path | None, background: bool, schema: bool) -> None:
     """Write a template of a settings file with all keys and their defaults."""
     import json
     from importlib import resources
 
     from lightpool.cli.console import ended_by_errors
-    from lightpool.config import Settings
+    from lightpool.config.background import BackgroundSettings
+    from lightpool.config.settings import Settings
     from lightpool.utils.optional_packages import command_line
 
     if schema:
-        text = json.dumps(Settings.model_json_schema(), indent=2) + "\n"
+        kind = BackgroundSettings if background else Settings
+        text = json.dumps(kind.model_json_schema(), indent=2) + "\n"
     else:
-        text = resources.files("lightpool.config").joinpath("template.yaml").read_text(encoding="utf-8")
+        name = "background.yaml" if background else "template.yaml"
+        text = resources.files("lightpool.config").joinpath(name).read_text(encoding="utf-8")
     with ended_by_errors():
         if output is None:
             say(text, nl=False)
@@ -52,36 +60,50 @@ def config(output: Path | None, schema: bool) -> None:
 @click.command()
 @_SETTINGS
 def plan(settings_file: Path) -> None:
-    """Show what `reduce` would do, without opening any data file."""
+    """Show what `reduce` or `background` would do, without opening any data file."""
     from lightpool.cli.console import ended_by_errors
 
     with ended_by_errors():
         from lightpool.batch import make_plan
-        from lightpool.config import Settings
+        from lightpool.config.kinds import read_settings
         from lightpool.utils import pbar
 
         with pbar.busy("reading the index"):
-            found = make_plan(Settings.read(settings_file))
+            found = make_plan(read_settings(settings_file))
         say(found)
+
+
+_BATCH_OPTIONS = (
+    click.option("--resume", is_flag=True, help="Continue, reusing completed chunks; new observations are added."),
+    click.option("--restart", is_flag=True, help="Discard completed chunks and start again."),
+    click.option(
+        "-n",
+        "--workers",
+        type=click.IntRange(min=1),
+        help="Number of processes. [default: 1, or one per core and up to 8 per GPU]",
+    ),
+    click.option("--cluster", help="Dask cluster: tcp://HOST:PORT, local:N, slurm:N or cuda."),
+    click.option("--device", help="Override the device in the settings: cpu, cuda, torch."),
+    click.option(
+        "--on-error", type=click.Choice(["raise", "skip", "retry"]), help="Override on_error in the settings."
+    ),
+    click.option("-o", "--output", type=LocalPath(file_okay=False), help="Override the folder of the results."),
+    click.option("--log-file", type=_FILE, help="Also write all messages to this file."),
+    click.option("-v", "--verbose", is_flag=True, help="Show every step."),
+)
+
+
+def batch_options(command: F) -> F:
+    """Add the options of commands that carry out a batch."""
+    for option in reversed(_BATCH_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("settings_file", metavar="[CONFIG]", type=_FILE, required=False)
 @click.option("--from", "result_file", type=_FILE, help="Repeat the reduction that made this result, without CONFIG.")
-@click.option("--resume", is_flag=True, help="Continue, reusing completed chunks; new observations are added.")
-@click.option("--restart", is_flag=True, help="Discard completed chunks and start again.")
-@click.option(
-    "-n",
-    "--workers",
-    type=click.IntRange(min=1),
-    help="Number of processes. [default: 1, or one per core and up to 8 per GPU]",
-)
-@click.option("--cluster", help="Dask cluster: tcp://HOST:PORT, local:N, slurm:N or cuda.")
-@click.option("--device", help="Override the device in the settings: cpu, cuda, torch.")
-@click.option("--on-error", type=click.Choice(["raise", "skip", "retry"]), help="Override on_error in the settings.")
-@click.option("-o", "--output", type=LocalPath(file_okay=False), help="Override the folder of the results.")
-@click.option("--log-file", type=_FILE, help="Also write all messages to this file.")
-@click.option("-v", "--verbose", is_flag=True, help="Show every step.")
+@batch_options
 def reduce(
     settings_file: Path | None,
     result_file: Path | None,
@@ -102,16 +124,10 @@ def reduce(
     in the folder; 6 an input file changed during the reduction; 130 interrupted. After 1, 6 and 130,
     --resume continues.
     """
-    from lightpool.cli.console import ExitCode, Progress, ended_by_errors
+    from lightpool.cli.console import ended_by_errors
 
-    advice = "one continues from completed chunks, the other discards them"
-    refuse_together("--resume", "--restart", (resume, restart), advice)
-    advice = "one starts processes here, the other uses those of a Dask cluster"
-    refuse_together("--workers", "--cluster", (workers, cluster), advice)
-    if log_file is not None and settings_file is not None and _are_same(log_file, settings_file):
-        raise click.UsageError(f"--log-file {log_file} is the settings file; choose another file.")
+    check_batch_options(settings_file, resume, restart, workers, cluster, log_file)
     with ended_by_errors(log_file, verbose=verbose):
-        from lightpool.batch import make_plan, plan_to_resume, run_batch
         from lightpool.batch.storage.files import changed_files
         from lightpool.batch.storage.provenance import read_provenance
         from lightpool.config import Settings
@@ -121,19 +137,62 @@ def reduce(
             settings = Settings.read(settings_file)
         elif result_file is not None and settings_file is None:
             provenance = read_provenance(result_file)
-            settings = provenance.to_repeat()
+            repeated = provenance.to_repeat()
+            assert isinstance(repeated, Settings)  # only stacks record how they were made
+            settings = repeated
             if changed := changed_files(provenance.inputs):
                 log.warning("files have changed since %s was made: %s", result_file, ", ".join(changed))
         else:
             raise ConfigError("give either a settings file or --from FILE")
         settings = settings.with_options(device=device, on_error=on_error, folder=output)
-        batch = plan_to_resume(settings) if resume else make_plan(settings)
-        executors = _executor(cluster, workers, settings.run.device)
-        with _hint_to_resume(), executors as executor, Progress(len(batch.obs_ids)) as progress:
-            result = run_batch(batch, executor, resume=resume, restart=restart, progress=progress)
-        for file in result.files:
-            say(file)
-    sys.exit(ExitCode.SOME_FAILED if result.n_failed else ExitCode.OK)
+        code = run_to_the_end(settings, resume=resume, restart=restart, workers=workers, cluster=cluster)
+    sys.exit(code)
+
+
+def run_to_the_end(
+    settings: "BatchSettings", *, resume: bool, restart: bool, workers: int | None, cluster: str | None
+) -> "ExitCode":
+    """Plan a batch, carry it out, and show the files of its results.
+
+    Parameters
+    ----------
+    settings : BatchSettings
+    resume, restart, workers, cluster
+        Options of the command.
+    """
+    from lightpool.batch import make_plan, plan_to_resume, run_batch
+    from lightpool.cli.console import ExitCode, Progress
+
+    batch = plan_to_resume(settings) if resume else make_plan(settings)
+    executors = _executor(cluster, workers, settings.run.device)
+    with _hint_to_resume(), executors as executor, Progress(len(batch.obs_ids)) as progress:
+        result = run_batch(batch, executor, resume=resume, restart=restart, progress=progress)
+    for file in result.files:
+        say(file)
+    return ExitCode.SOME_FAILED if result.n_failed else ExitCode.OK
+
+
+def check_batch_options(
+    settings_file: Path | None,
+    resume: bool,
+    restart: bool,
+    workers: int | None,
+    cluster: str | None,
+    log_file: Path | None,
+) -> None:
+    """End the command as wrong usage if options contradict each other.
+
+    Parameters
+    ----------
+    settings_file, resume, restart, workers, cluster, log_file
+        Arguments of the command.
+    """
+    advice = "one continues from completed chunks, the other discards them"
+    refuse_together("--resume", "--restart", (resume, restart), advice)
+    advice = "one starts processes here, the other uses those of a Dask cluster"
+    refuse_together("--workers", "--cluster", (workers, cluster), advice)
+    if log_file is not None and settings_file is not None and _are_same(log_file, settings_file):
+        raise click.UsageError(f"--log-file {log_file} is the settings file; choose another file.")
 
 
 def _are_same(one: Path, other: Path) -> bool:

@@ -67,6 +67,8 @@ __all__ = [
     "build_reduction",
     "build_store",
     "build_theta_squared",
+    "energy_axis",
+    "region_text",
 ]
 
 _EXCLUSION_WIDTH, _EXCLUSION_BINSZ = 10, 0.01
@@ -113,7 +115,7 @@ def build_dataset(target: Target, name: str | None = None) -> MapDataset:
     """
     axes: dict[str, Any] = {}
     if target.energy_true is not None:
-        axes["energy_axis_true"] = _energy_axis(target.energy_true, "energy_true")
+        axes["energy_axis_true"] = energy_axis(target.energy_true, "energy_true")
     if target.migra is not None:
         axes["migra_axis"] = MapAxis.from_bounds(
             target.migra.min, target.migra.max, nbin=target.migra.nbin, node_type="edges", name="migra"
@@ -266,7 +268,7 @@ def build_theta_squared(target: Target) -> ThetaSquaredTable | None:
         position = _region_geom(target).center_skydir
     else:
         position = build_position(target.source or target.center)
-    edges = _energy_axis(target.energy).edges
+    edges = energy_axis(target.energy).edges
     low, high = (None if each is None else u.Quantity(each) for each in (wanted.energy_min, wanted.energy_max))
     energies = u.Quantity([edges[0] if low is None else low, edges[-1] if high is None else high])
     squared = float(u.Quantity(wanted.theta_max).to_value("deg")) ** 2
@@ -283,7 +285,14 @@ def build_position(position: Position) -> SkyCoord:
     return position.skycoord
 
 
-def _energy_axis(bins: EnergyBins, name: str = "energy") -> MapAxis:
+def energy_axis(bins: EnergyBins, name: str = "energy") -> MapAxis:
+    """Return the axis of bins of energy.
+
+    Parameters
+    ----------
+    bins : EnergyBins
+    name : {"energy", "energy_true"}
+    """
     if bins.edges is not None:
         return MapAxis.from_energy_edges(u.Quantity([u.Quantity(edge) for edge in bins.edges]), name=name)
     assert bins.nbin is not None  # the settings are validated
@@ -300,7 +309,7 @@ def _map_geom(target: MapTarget) -> WcsGeom:
         binsz=float(u.Quantity(target.binsz).to_value("deg")),
         proj=target.proj,
         frame="galactic" if target.center.frame == "galactic" else "icrs",
-        axes=[_energy_axis(target.energy)],
+        axes=[energy_axis(target.energy)],
     )
 
 
@@ -314,7 +323,7 @@ def _healpix_geom(target: HealpixTarget) -> HpxGeom:
         skydir=build_position(target.center),
         width=None if target.width is None else float(u.Quantity(target.width).to_value("deg")),
         region=target.region,
-        axes=[_energy_axis(target.energy)],
+        axes=[energy_axis(target.energy)],
     )
     if not geom.npix.all():
         key = "width" if target.region is None else "region"
@@ -326,9 +335,9 @@ def _healpix_geom(target: HealpixTarget) -> HpxGeom:
 
 
 def _region_geom(target: SpectrumTarget) -> RegionGeom:
-    axes = [_energy_axis(target.energy)]
+    axes = [energy_axis(target.energy)]
     with _named(target, "region"):
-        return RegionGeom.create(_region_text(target.region), axes=axes)
+        return RegionGeom.create(region_text(target.region), axes=axes)
 
 
 @contextmanager
@@ -342,7 +351,7 @@ def _named(target: Target, key: str) -> Iterator[None]:
         raise ConfigError(f"target {target.name!r}: {key} cannot be used: {error}") from error
 
 
-def _region_text(region: Circle | Point | str) -> str:
+def region_text(region: Circle | Point | str) -> str:
     """Return the text of a region in DS9 format."""
     if isinstance(region, str):
         return region
@@ -405,7 +414,7 @@ def _region_texts(target: Target) -> Iterator[tuple[str, str]]:
             with _named(target, f"exclusion.{number}: regions {item.regions}"):
                 yield f"exclusion.{number}", checked_regions(read_text(item.regions))
         elif isinstance(item, Circle | str):
-            yield f"exclusion.{number}", _region_text(item)
+            yield f"exclusion.{number}", region_text(item)
     path = target.exclusion_file
     if path is not None and not is_mask_file(path):
         with _named(target, f"exclusion_file {path}"):

@@ -17,8 +17,15 @@ _MAX_BYTES = 2**23
 """Largest size of a settings file: 8 MiB."""
 
 
-def load_yaml(path: Path) -> tuple[dict[str, JSONValue], dict[Place, int]]:
-    """Read a YAML file; return its data, and the line number, starting at 1, of each key or item."""
+def load_yaml(path: Path, needed_keys: str) -> tuple[dict[str, JSONValue], dict[Place, int]]:
+    """Read a YAML file; return its data, and the line number, starting at 1, of each key or item.
+
+    Parameters
+    ----------
+    path : Path
+    needed_keys : str
+        Names of keys for the error about a file without any.
+    """
     try:
         data, lines = parse_yaml(read_text(path, most=_MAX_BYTES), str(path))
     except MissingDataError as error:
@@ -27,7 +34,7 @@ def load_yaml(path: Path) -> tuple[dict[str, JSONValue], dict[Place, int]]:
         raise ConfigError(f"cannot read the settings: {error}") from error
     if not isinstance(data, dict):
         found = "nothing" if data is None else f"a {type(data).__name__}"
-        raise ConfigError(f"{path} contains {found}, expected keys such as 'observations:' and 'targets:'")
+        raise ConfigError(f"{path} contains {found}, expected keys such as {needed_keys}")
     return data, lines
 
 

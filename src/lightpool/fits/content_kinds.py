@@ -43,6 +43,7 @@ class FileKind(Enum):
     HDU_INDEX = "an HDU index", "HDUIndexTable.read or DataStore.from_files"
     OBS_INDEX = "an observation index", "ObservationTable.read or DataStore.from_files"
     GTI = "good time intervals", "GTI.read"
+    BACKGROUND_SUMS = "background counts and exposure of runs", "BackgroundSums.read"
 
     @property
     def what(self) -> str:
@@ -178,6 +179,8 @@ def _table_kind(hdu: HduInfo) -> FileKind | None:
 def _index_kind(columns: frozenset[str]) -> FileKind | None:
     if {"HDU_TYPE", "FILE_NAME", "HDU_NAME"} <= columns:
         return FileKind.HDU_INDEX
+    if {"OBS_ID", "N_ENTRY", "EXCLUDED"} <= columns:
+        return FileKind.BACKGROUND_SUMS
     return FileKind.OBS_INDEX if "OBS_ID" in columns else None
 
 

@@ -53,10 +53,12 @@ def write_report(folder: Path, output: Path | None = None, *, max_pictures: int 
     batch = BatchFolder(folder)
     if not batch.is_begun:
         raise ResumeError(f"{folder} contains no reduction; run `lightpool reduce CONFIG` first")
+    settings, chunks, version = batch.read_plan()
+    if not isinstance(settings, Settings):
+        raise ResumeError(f"{folder} contains no reduction but the results of `lightpool {settings.command}`")
     jinja2 = require_package("jinja2", extra="report", purpose="a report")
     require_package("matplotlib", extra="report", purpose="a report")
     output = folder / "report.html" if output is None else output
-    settings, chunks, version = batch.read_plan()
     found = [batch.record(batch.key(settings, chunk, version)) for chunk in chunks]
     records = [record for record in found if record is not None]
     outcomes = [outcome for record in records for outcome in record.outcomes]

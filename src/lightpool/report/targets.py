@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lightpool.batch.execution.source_counts import Source
-from lightpool.batch.theta_squared import sum_theta_squared
+from lightpool.batch.products.theta_squared import sum_theta_squared
 from lightpool.config import Settings
 from lightpool.config.build import build_dataset, build_theta_squared
 from lightpool.config.targets import Target

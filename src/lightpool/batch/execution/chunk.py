@@ -1,6 +1,6 @@
 """A chunk as a task: what is sent to a worker, and what it returns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +11,13 @@ from lightpool.batch.storage.code_version import code_version, package_versions
 from lightpool.batch.storage.files import InputFile, sha256_of
 from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
 from lightpool.batch.storage.outcomes import Outcome, failed_outcome
-from lightpool.batch.storage.partial_stack import PartialStack
+from lightpool.batch.storage.partial import Partial
+from lightpool.batch.storage.partials import empty_partial
 from lightpool.batch.storage.provenance import Provenance
-from lightpool.batch.storage.results import write_dataset
-from lightpool.batch.storage.stack_names import StackKey, StackNames
-from lightpool.config.settings import Settings
-from lightpool.datasets import MapDataset
+from lightpool.config.batch_settings import BatchSettings
+from lightpool.config.kinds import settings_from_dict
 from lightpool.errors import InputChangedError, ReductionError, VersionMismatchError
+from lightpool.fits import BinTableHDU
 
 __all__ = ["ChunkTask", "fail_chunk", "run_chunk", "try_chunk"]
 
@@ -34,7 +34,7 @@ class ChunkTask:
         Name of the chunk in the folder.
     obs_ids : tuple of int
     settings : dict
-        See `Settings.to_dict`.
+        See `BatchSettings.to_dict`.
     version : str
         See `code_version`.
     packages : mapping of str to str
@@ -61,9 +61,9 @@ class ChunkTask:
     given_up: Mapping[int, Exception] = field(default_factory=dict)
 
     @property
-    def settings_to_read(self) -> Settings:
+    def settings_to_read(self) -> BatchSettings:
         """Settings in which the files are replaced by their copies."""
-        return Settings.from_dict(self.settings).with_files(self.copies)
+        return settings_from_dict(self.settings).with_files(self.copies)
 
 
 def run_chunk(task: ChunkTask) -> ChunkRecord:
@@ -77,8 +77,8 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
         If an input file has changed; nothing is saved.
     """
     _require_same_code(task)
-    settings, begun = Settings.from_dict(task.settings), datetime.now(UTC)
-    folder, names = BatchFolder(Path(settings.output.folder)), StackNames(settings)
+    settings, begun = settings_from_dict(task.settings), datetime.now(UTC)
+    folder = BatchFolder(Path(settings.output.folder))
     files: dict[str, str] = {}
     to_read = task.settings_to_read
     sources = sources_of(to_read)
@@ -89,14 +89,12 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
         files = [file for file in sources.input_files(obs_ids) if file.path not in task.copies.values()]
         return sorted([*files, *task.files], key=lambda file: file.path)
 
-    def keep(outcome: Outcome, key: StackKey, number: int, dataset: MapDataset) -> None:
-        inputs = inputs_of([outcome.obs_id])
-        more = Provenance.now(settings, [outcome], inputs, begun, task.version).to_hdus()
-        name, options = names.of_observation(outcome.obs_id, key, number), settings.output.file_options
-        for file in write_dataset(dataset, folder.path_inside("observations"), name, more=more, **options):
+    def keep(outcome: Outcome, write: Callable[[Path, Sequence[BinTableHDU]], list[Path]]) -> None:
+        more = Provenance.now(settings, [outcome], inputs_of([outcome.obs_id]), begun, task.version).to_hdus()
+        for file in write(folder.path_inside("observations"), more):
             files[folder.name(file)] = sha256_of(file)
 
-    partial, outcomes = _reduced(to_read, task, keep if settings.output.observations else None)
+    partial, outcomes = _reduced(to_read, task, keep if settings.output.has_observations else None)
     # The files of observations that were given up are not opened: they may kill this process too.
     wanted = [obs_id for obs_id in task.obs_ids if obs_id not in task.given_up]
     inputs, index = inputs_of(wanted), sources.index_hash(task.obs_ids)
@@ -115,13 +113,13 @@ def try_chunk(task: ChunkTask) -> None:
     _reduced(task.settings_to_read, task, None)
 
 
-def _reduced(settings: Settings, task: ChunkTask, keep: Keep | None) -> tuple[PartialStack, list[Outcome]]:
-    """Return the stacks of the observations that were not given up, and the outcomes of all."""
+def _reduced(settings: BatchSettings, task: ChunkTask, keep: Keep | None) -> tuple[Partial, list[Outcome]]:
+    """Return the sums of the observations that were not given up, and the outcomes of all."""
     wanted = [obs_id for obs_id in task.obs_ids if obs_id not in task.given_up]
     if not task.given_up:
         return reduce_observations(settings, task.obs_ids, keep)
     done: Sequence[Outcome] = []
-    partial = PartialStack(settings)
+    partial = empty_partial(settings)
     if wanted:
         partial, done = reduce_observations(settings, wanted, keep)
     outcomes = {outcome.obs_id: outcome for outcome in done}
@@ -160,9 +158,9 @@ def fail_chunk(task: ChunkTask, error: Exception) -> ChunkRecord:
     Exception
         The error itself, if ``on_error`` is "raise".
     """
-    settings = Settings.from_dict(task.settings)
+    settings = settings_from_dict(task.settings)
     if settings.run.on_error == "raise":
         raise error
     outcomes = [failed_outcome(ReductionError(obs_id, "reducing", error)) for obs_id in task.obs_ids]
     folder = BatchFolder(Path(settings.output.folder))
-    return folder.save_chunk(task.key, task.obs_ids, PartialStack(settings), outcomes, [], "", {})
+    return folder.save_chunk(task.key, task.obs_ids, empty_partial(settings), outcomes, [], "", {})

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from lightpool.batch.groups import Division, Row
 from lightpool.batch.storage.files import InputFile, in_threads, require_unchanged
+from lightpool.config.batch_settings import BatchSettings
 from lightpool.config.build import build_off_runs, build_store
 from lightpool.config.settings import Settings
 from lightpool.data import DataStore, Observation
@@ -31,10 +31,10 @@ class Sources:
 
     Parameters
     ----------
-    settings : Settings
+    settings : BatchSettings
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: BatchSettings) -> None:
         self._settings = settings
         self._store = build_store(settings.observations)
         self._pinned: dict[Place, InputFile] = {}
@@ -85,7 +85,7 @@ class Sources:
 
     @cached_property
     def _off_runs(self) -> list[list[Observation]]:
-        return [build_off_runs(target) for target in self._settings.targets]
+        return _off_runs_of(self._settings)
 
     def forget_pins(self) -> None:
         """Let `pin` record the state of files again."""
@@ -190,16 +190,11 @@ class Sources:
         return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
-    def _columns(self) -> set[str]:
-        """Columns of the observation index that results depend on."""
-        expressions = [groups.expression for groups in self._settings.groups if groups.by == "observations"]
-        # ZEN_PNT is a part of the summary of each observation.
-        return {"ZEN_PNT"}.union(*(re.findall(r"\w+", expression or "") for expression in expressions))
-
-    @cached_property
     def divisions(self) -> list[Division]:
         """Ways to group the observations."""
-        return [Division(groups, self._store.obs_table) for groups in self._settings.groups]
+        # Groups of background models are made of the sums of runs.
+        groups = self._settings.groups if isinstance(self._settings, Settings) else []
+        return [Division(each, self._store.obs_table) for each in groups]
 
     def _index_rows(self, obs_id: int) -> Iterator[list[str]]:
         observation = self.find(obs_id)
@@ -209,7 +204,7 @@ class Sources:
         for part, where in sorted(observation.locations.items()):
             yield [str(obs_id), part, where.hdu_class, where.file_dir, where.file_name, where.hdu_name]
         row = self.row(obs_id)
-        yield [f"{name} {value!r}" for name, value in row.items() if name in self._columns]
+        yield [f"{name} {value!r}" for name, value in row.items() if name in self._settings.index_columns]
         yield [division.label(row) for division in self.divisions if division.labels]
 
 
@@ -220,7 +215,12 @@ def _is_still(file: InputFile, place: Place) -> bool:
     return file.is_unchanged
 
 
-def stamp_of(settings: Settings) -> tuple[tuple[str | int, ...], ...]:
+def _off_runs_of(settings: BatchSettings) -> list[list[Observation]]:
+    """Return the OFF runs of each target; background models have no targets."""
+    return [build_off_runs(target) for target in settings.targets] if isinstance(settings, Settings) else []
+
+
+def stamp_of(settings: BatchSettings) -> tuple[tuple[str | int, ...], ...]:
     """Return sizes and times of the index files and of the files named in the settings, to notice that they changed.
 
     Those at addresses are asked for once in each process, and left out here.
@@ -231,6 +231,6 @@ def stamp_of(settings: Settings) -> tuple[tuple[str | int, ...], ...]:
         index = (DataStore.DEFAULT_HDU_TABLE, DataStore.DEFAULT_OBS_TABLE)
         paths += [base / name for each in index for name in (each, each.removesuffix(".gz"))]
         paths += [base / name for name in (asked.hdu_index, asked.obs_index) if name and not is_address(name)]
-    paths += [place for target in settings.targets for off in build_off_runs(target) for place in off.places]
+    paths += [place for off_runs in _off_runs_of(settings) for off in off_runs for place in off.places]
     found = [(path, path.stat()) for path in paths if isinstance(path, Path) and path.is_file()]
     return tuple((str(path), each.st_size, each.st_mtime_ns, each.st_ctime_ns, each.st_ino) for path, each in found)

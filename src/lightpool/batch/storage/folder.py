@@ -12,12 +12,13 @@
     FOLDER/state/files.json          results, and all files that reductions wrote here
     FOLDER/state/plan.json           settings, version, observations of each chunk
     FOLDER/state/inputs/             copies of the files named in the settings, made when the reduction began
-    FOLDER/state/chunks/KEY.zip      sums of a finished chunk
+    FOLDER/state/chunks/KEY.zip      sums of a finished chunk; KEY.fits for background models
     FOLDER/state/chunks/KEY.json     its observations, outcomes, input files, checksums; written last
     FOLDER/state/chunks/KEY.begun    exists while a single process reduces the chunk; remains if it is killed
 """
 
 import hashlib
+import io
 import json
 import logging
 import shutil
@@ -27,12 +28,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeGuard
 
+from astropy.table import Table
+
 from lightpool.batch.storage.code_version import code_version
 from lightpool.batch.storage.files import InputFile, changed_while_in_use, sha256_of, write_aside
 from lightpool.batch.storage.outcomes import Outcome
+from lightpool.batch.storage.partial import Partial
 from lightpool.batch.storage.partial_stack import PartialStack
+from lightpool.batch.storage.partial_sums import PartialSums
+from lightpool.batch.storage.partials import load_partial
 from lightpool.batch.storage.records import ChunkRecord, read_json
-from lightpool.config.settings import Settings
+from lightpool.config.batch_settings import BatchSettings
+from lightpool.config.kinds import settings_from_dict
 from lightpool.errors import DamagedFileError, LightpoolError, ResumeError
 from lightpool.fits import name_of_place, read_bytes
 
@@ -45,6 +52,9 @@ MAX_INPUT_BYTES = 2**32
 
 BEGUN = "begun"
 """Suffix of the file that exists while a chunk is being reduced."""
+
+_SUMS = (PartialStack.suffix, PartialSums.suffix)
+"""Suffixes of the files of sums."""
 
 
 class BatchFolder:
@@ -107,6 +117,20 @@ class BatchFolder:
         with write_aside(self.path_inside(name)) as file:
             file.write(text.encode())
 
+    def write_table(self, name: str, table: Table) -> Path:
+        """Write a table as ECSV, atomically, and return its path.
+
+        Parameters
+        ----------
+        name : str
+            Path relative to this folder.
+        table : Table
+        """
+        text = io.StringIO()
+        table.write(text, format="ascii.ecsv")
+        self.write(name, text.getvalue())
+        return self.path / name
+
     def remove(self, name: str) -> None:
         """Remove a file if it exists; ``name`` is relative to this folder."""
         path = self.path_inside(name)
@@ -120,12 +144,12 @@ class BatchFolder:
         """Whether a reduction has begun here."""
         return (self.state / "plan.json").exists()
 
-    def write_plan(self, settings: Settings, chunks: Sequence[Sequence[int]], version: str) -> None:
+    def write_plan(self, settings: BatchSettings, chunks: Sequence[Sequence[int]], version: str) -> None:
         """Write what the reduction is going to do.
 
         Parameters
         ----------
-        settings : Settings
+        settings : BatchSettings
         chunks : sequence of sequences of int
             Observations of each chunk.
         version : str
@@ -134,7 +158,7 @@ class BatchFolder:
         data = {"version": version, "settings": settings.to_dict(), "chunks": [list(chunk) for chunk in chunks]}
         self.write("state/plan.json", json.dumps(data, indent=1))
 
-    def read_plan(self) -> tuple[Settings, list[list[int]], str]:
+    def read_plan(self) -> tuple[BatchSettings, list[list[int]], str]:
         """Read the settings, the observations of each chunk and the code version of the reduction in this folder.
 
         Raises
@@ -145,7 +169,7 @@ class BatchFolder:
         path = self.state / "plan.json"
         try:
             data = read_json(path, dict)
-            return Settings.from_dict(data["settings"]), _checked_chunks(data["chunks"]), str(data["version"])
+            return settings_from_dict(data["settings"]), _checked_chunks(data["chunks"]), str(data["version"])
         except (OSError, ValueError, KeyError) as error:
             problem = f"it has no {error}" if isinstance(error, KeyError) else str(error)
             raise ResumeError(
@@ -266,7 +290,7 @@ class BatchFolder:
             self.remove(name)
         with suppress(OSError):  # missing, or not empty
             self.path_inside("observations").rmdir()
-        paths = [path for suffix in ("json", "zip", BEGUN) for path in self.chunks.glob(f"*.{suffix}")]
+        paths = [path for suffix in ("json", *_SUMS, BEGUN) for path in self.chunks.glob(f"*.{suffix}")]
         for path in paths:  # a record is removed before its sums, so that no record is left without them
             if path.stem not in wanted or path.suffix == f".{BEGUN}":
                 self.remove(f"state/chunks/{path.name}")
@@ -275,12 +299,12 @@ class BatchFolder:
     # --- chunks
 
     @staticmethod
-    def key(settings: Settings, obs_ids: Sequence[int], version: str) -> str:
+    def key(settings: BatchSettings, obs_ids: Sequence[int], version: str) -> str:
         """Return the name of a chunk, which is the same for the same settings, version and observations.
 
         Parameters
         ----------
-        settings : Settings
+        settings : BatchSettings
         obs_ids : sequence of int
         version : str
             See `code_version`.
@@ -292,7 +316,7 @@ class BatchFolder:
         self,
         key: str,
         obs_ids: Sequence[int],
-        partial: PartialStack,
+        partial: Partial,
         outcomes: Sequence[Outcome],
         inputs: Sequence[InputFile],
         index: str,
@@ -305,7 +329,7 @@ class BatchFolder:
         key : str
             Name of the chunk, see `key`.
         obs_ids : sequence of int
-        partial : PartialStack
+        partial : Partial
         outcomes : sequence of Outcome
         inputs : sequence of InputFile
             The files that were read.
@@ -314,7 +338,7 @@ class BatchFolder:
         files : mapping of str to str
             Names of the written datasets of single observations, with their SHA-256.
         """
-        path = self.path_inside(f"state/chunks/{key}.zip")
+        path = self.path_inside(f"state/chunks/{key}.{partial.suffix}")
         partial.save(path)
         record = ChunkRecord(
             key=key,
@@ -362,8 +386,13 @@ class BatchFolder:
 
     def holds(self, record: ChunkRecord) -> bool:
         """Return whether the sums of a finished chunk exist and are undamaged."""
-        path = self.chunks / f"{record.key}.zip"
+        path = self._sums(record)
         return path.is_file() and sha256_of(path) == record.sha256
+
+    def _sums(self, record: ChunkRecord) -> Path:
+        """Return the file with the sums of a chunk, whichever kind they are; the first name if there is none."""
+        paths = [self.chunks / f"{record.key}.{suffix}" for suffix in _SUMS]
+        return next((path for path in paths if path.is_file()), paths[0])
 
     def holds_observations(self, record: ChunkRecord, *, compress: bool) -> bool:
         """Return whether the datasets of the single observations of a finished chunk exist.
@@ -378,13 +407,13 @@ class BatchFolder:
             return all(outcome.status != "done" for outcome in record.outcomes)
         return all(name.endswith(".gz") == compress and (self.path / name).is_file() for name in record.files)
 
-    def load_chunk(self, record: ChunkRecord, settings: Settings) -> PartialStack:
+    def load_chunk(self, record: ChunkRecord, settings: BatchSettings) -> Partial:
         """Read the sums of a finished chunk.
 
         Parameters
         ----------
         record : ChunkRecord
-        settings : Settings
+        settings : BatchSettings
             Those of the reduction.
 
         Raises
@@ -392,11 +421,11 @@ class BatchFolder:
         DamagedFileError
             If the file is missing or damaged.
         """
-        path = self.chunks / f"{record.key}.zip"
+        path = self._sums(record)
         try:
             if sha256_of(path) != record.sha256:
                 raise DamagedFileError(f"{path} is damaged: its checksum does not match")
-            return PartialStack.load(path, settings)
+            return load_partial(path, settings)
         except DamagedFileError:
             raise
         except (LightpoolError, OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile) as error:

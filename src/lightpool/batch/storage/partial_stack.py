@@ -5,7 +5,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias, TypedDict
+from typing import ClassVar, TypeAlias, TypedDict
 
 import astropy.units as u
 import numpy as np
@@ -59,6 +59,8 @@ class PartialStack:
         Empty datasets of targets by name, from which observations are cut: windows are found at once on a stack that
         shares their pixels. Others are built from the settings.
     """
+
+    suffix: ClassVar[str] = "zip"
 
     def __init__(
         self,

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from lightpool.batch.storage.code_version import package_versions
 from lightpool.batch.storage.files import InputFile
 from lightpool.batch.storage.outcomes import Outcome, outcome_table
-from lightpool.config.settings import Settings
+from lightpool.config.batch_settings import BatchSettings
+from lightpool.config.kinds import settings_from_dict
 from lightpool.errors import ConfigError, FormatError
 from lightpool.fits import BinTableHDU, read_fits, table_to_hdu
 
@@ -35,7 +36,7 @@ class Provenance:
 
     Attributes
     ----------
-    settings : Settings or None
+    settings : BatchSettings or None
         None if files were added up.
     outcomes : tuple of Outcome
         Of all observations.
@@ -45,7 +46,7 @@ class Provenance:
     begun, ended : str, UTC
     """
 
-    settings: Settings | None
+    settings: BatchSettings | None
     outcomes: tuple[Outcome, ...]
     inputs: tuple[InputFile, ...]
     versions: dict[str, str]
@@ -55,7 +56,7 @@ class Provenance:
     @classmethod
     def now(
         cls,
-        settings: Settings | None,
+        settings: BatchSettings | None,
         outcomes: Iterable[Outcome],
         inputs: Iterable[InputFile],
         begun: datetime,
@@ -65,7 +66,7 @@ class Provenance:
 
         Parameters
         ----------
-        settings : Settings or None
+        settings : BatchSettings or None
         outcomes : iterable of Outcome
         inputs : iterable of InputFile
             Duplicates are dropped.
@@ -85,7 +86,7 @@ class Provenance:
             ended=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
-    def to_repeat(self) -> Settings:
+    def to_repeat(self) -> BatchSettings:
         """Return settings that select the same observations, whatever has been added to the data store since.
 
         Raises
@@ -103,7 +104,7 @@ class Provenance:
         kept = ("datastore", "hdu_index", "obs_index", "required_irf")
         asked = {key: value for key, value in data["observations"].items() if key in kept}
         data["observations"] = asked | {"obs_ids": [int(outcome.obs_id) for outcome in self.outcomes]}
-        return Settings.from_dict(data)
+        return type(self.settings).from_dict(data)
 
     def to_hdus(self) -> list[BinTableHDU]:
         """Return the table HDUs that record it: ``PROVENANCE`` (keys and values), ``OUTCOMES`` and ``INPUTS``."""
@@ -149,7 +150,7 @@ def read_provenance(path: Path) -> Provenance:
     names = list(tables["outcomes"])
     rows = zip(*(_texts(tables["outcomes"][name]) for name in names), strict=True)
     return Provenance(
-        settings=Settings.from_dict(json.loads(facts["settings"])) if "settings" in facts else None,
+        settings=settings_from_dict(json.loads(facts["settings"])) if "settings" in facts else None,
         outcomes=tuple(Outcome(**dict(zip(map(str.lower, names), row, strict=True))) for row in rows),
         inputs=tuple(
             InputFile(*row) for row in zip(*(_texts(tables["inputs"][name]) for name in _INPUT_COLUMNS), strict=True)

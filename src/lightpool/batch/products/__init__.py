@@ -1,0 +1,1 @@
+"""What a batch writes when all chunks are finished: stacks, or background models."""
