@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import astropy.units as u
@@ -84,6 +85,7 @@ def phases_of(run, n=None):
 # --- the page
 
 
+@cache
 def announcements():
     """The texts of all calls of `deviates`, with the modules that make them."""
     found = {}
@@ -338,6 +340,7 @@ def test_responses_aligned_with_the_horizon(run):
     assert heard(safe._area, run, run.aeff, axes[0].center)[0] == [said]
 
 
+@pytest.mark.slow
 def test_times_of_a_background_aligned_with_the_horizon(run):
     bkg, maker, dataset = run.bkg, MapDatasetMaker(["background"]), a_map(width=0.3, binsz=0.1)
     run.bkg = Background3D(axes=bkg.axes, data=bkg.data, unit=bkg.unit, fov_alignment="ALTAZ")

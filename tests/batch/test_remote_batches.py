@@ -64,6 +64,7 @@ def sections(root):
     }
 
 
+@pytest.mark.slow
 def test_results_are_those_of_the_folder_and_the_inputs_are_recorded(settings_of, served):
     here = run_batch(make_plan(settings_of("here", **sections(served.folder))))
     there = run_batch(make_plan(settings_of("there", **sections(served.address))))

@@ -322,6 +322,7 @@ def test_the_error_names_the_part_and_both_datasets(kind):
     assert caught.value.__notes__ == ["exposure of dataset 'run 7' cannot be stacked on 'all'; nothing was added"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_a_stack_that_grows_is_not_changed_by_a_dataset_that_is_refused(kind):
     grown, expected = (filled(kind, "stack", 1) for _ in range(2))
