@@ -5,7 +5,6 @@ import html
 import math
 import threading
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Self, TypeAlias, TypedDict, TypeGuard, Unpack
 
 import array_api_compat
@@ -28,16 +27,16 @@ from lightpool.arrays.devices.dtypes import as_dtype, dtype_name, is_bool, is_fl
 from lightpool.arrays.devices.lazy_array import LazyArray, lazy_zeros
 from lightpool.arrays.devices.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
 from lightpool.arrays.devices.precision import DTYPES, find_precision, get_default_precision, precision_of
-from lightpool.arrays.kernels.lazy_counts import LazyCounts
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy, accepted
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps.deferred_quantity import read_meta
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.map_kinds import map_class
+from lightpool.maps.units import as_quantity, parsed_unit
 from lightpool.typing import QuantityLike, UnitLike
 
-__all__ = ["MapData", "MapParts", "Values", "as_images", "as_quantity", "images_to_sum", "is_off_host", "unit_factor"]
+__all__ = ["MapData", "MapParts", "Values", "is_off_host"]
 
 Values: TypeAlias = Array | u.Quantity | Scalar | np.generic | Sequence[object]
 """Values of a map, with or without a unit: an array on any device, a number or nested lists."""
@@ -70,78 +69,9 @@ def _is_geom(kind: type[Any]) -> bool:
     return _GEOMS.setdefault(kind, issubclass(kind, Geom)) if known is None else known
 
 
-def _parsed_unit(unit: UnitLike) -> u.UnitBase:
-    return _unit_of_text(unit) if isinstance(unit, str) else u.Unit(unit)
-
-
-@lru_cache(maxsize=256)
-def _unit_of_text(text: str) -> u.UnitBase:
-    return u.Unit(text)  # astropy does not cache parsed strings
-
-
-@lru_cache(maxsize=256)
-def unit_factor(unit: UnitLike, other: UnitLike) -> float:
-    """Return the factor that converts values from one unit to another.
-
-    Parameters
-    ----------
-    unit : Unit or str
-        Unit of the values.
-    other : Unit or str
-        Unit that they are converted to.
-
-    Raises
-    ------
-    astropy.units.UnitConversionError
-        If the units are not equivalent.
-    """
-    return float(u.Unit(unit).to(u.Unit(other)))
-
-
 def is_off_host(value: object) -> TypeGuard[Array]:
     """Return whether a value is an array of another library than NumPy, which need not be on the host."""
     return array_api_compat.is_array_api_obj(value) and not array_api_compat.is_numpy_array(value)
-
-
-def as_quantity(values: Array, unit: UnitLike) -> u.Quantity:
-    """Return an array on the host as a Quantity.
-
-    Parameters
-    ----------
-    values : array
-    unit : Unit or str
-
-    Raises
-    ------
-    DeviceError
-        If the array is on another device: a Quantity is a NumPy array, and there are no implicit copies to the host.
-    """
-    if not array_api_compat.is_numpy_array(values):
-        raise DeviceError(
-            f"a Quantity is a NumPy array on the host, but these values are on device '{device_of(values)}'; "
-            'copy the map there first with .to("cpu")'
-        )
-    return u.Quantity(values, unit, copy=None)
-
-
-def as_images(m: "MapData") -> Array:
-    """Return the values of a map with rows and columns; HEALPix pixels, which have none, are one row.
-
-    Parameters
-    ----------
-    m : Map
-    """
-    return m.data[..., None, :] if m.geom.is_hpx else m.data
-
-
-def images_to_sum(m: "MapData") -> Array | LazyCounts:
-    """Return the values of a map for sums in masks, see `as_images`; or counts of which nobody has read an array.
-
-    Parameters
-    ----------
-    m : Map
-    """
-    return m.stored if isinstance(m.stored, LazyCounts) else as_images(m)
 
 
 def _forward(values: Array) -> Array:
@@ -202,7 +132,7 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
         geom = geom if _is_geom(type(geom)) else accepted(geom)
         self._keep(
             _geom=geom,
-            _unit=unit if isinstance(unit, u.UnitBase) else _parsed_unit(unit),
+            _unit=unit if isinstance(unit, u.UnitBase) else parsed_unit(unit),
             _meta={} if meta is None else meta,
         )
         if isinstance(data, LazyArray) and data.shape == tuple(geom.data_shape):

@@ -10,7 +10,8 @@ from lightpool.arrays.devices.devices import device_of, full_on, require_device,
 from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, is_bool
 from lightpool.bridge import accepted
 from lightpool.errors import GeometryError
-from lightpool.maps.map_data import MapData, Values, is_off_host, unit_factor
+from lightpool.maps.map_data import MapData, Values, is_off_host
+from lightpool.maps.units import unit_factor
 from lightpool.typing import UnitLike
 
 __all__ = ["MapOperators", "Operand"]

@@ -22,9 +22,9 @@ from lightpool.maps.coord import MapCoordLike
 from lightpool.maps.geoms.bin_volumes import along_axis
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.joined_planes import any_of_planes, require_same_pixels, summed_planes
-from lightpool.maps.map_data import as_quantity, unit_factor
 from lightpool.maps.operators import Operand
 from lightpool.maps.pixel_values import Pix
+from lightpool.maps.units import as_quantity, unit_factor
 from lightpool.typing import QuantityLike
 
 __all__ = ["MapReshaping"]

@@ -16,8 +16,9 @@ from lightpool.bridge import accepts_gammapy
 from lightpool.errors import GeometryError
 from lightpool.maps.access import MapAccess
 from lightpool.maps.geoms.geom import Geom
-from lightpool.maps.map_data import MapData, unit_factor
+from lightpool.maps.map_data import MapData
 from lightpool.maps.operators import MapOperators, Operand
+from lightpool.maps.units import unit_factor
 
 __all__ = ["MapStacking", "Windows"]
 

@@ -23,7 +23,7 @@ from lightpool.datasets.models.parameters import Parameter
 from lightpool.datasets.models.spectral_norms import PiecewiseNormSpectralModel
 from lightpool.makers import ThetaSquaredTable
 from lightpool.makers.energy_thresholds import EnergyThreshold
-from lightpool.maps.map_data import as_images
+from lightpool.maps.rows_and_columns import as_images
 
 __all__ = ["PendingSummary", "start_texts"]
 

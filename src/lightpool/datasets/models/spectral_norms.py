@@ -16,7 +16,7 @@ from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy
 from lightpool.datasets.models.parameters import Parameter, Parameters
 from lightpool.errors import FormatError
-from lightpool.maps.map_data import unit_factor
+from lightpool.maps.units import unit_factor
 from lightpool.typing import QuantityLike
 
 __all__ = [

@@ -62,7 +62,7 @@ from lightpool.irf.projection.weights import Weights, field_coordinates, on_devi
 from lightpool.irf.tables.irf import IRF
 from lightpool.irf.tables.psf_parametric import ParametricPSF, PSFKing
 from lightpool.maps import MapAxis
-from lightpool.maps.map_data import unit_factor
+from lightpool.maps.units import unit_factor
 from lightpool.utils.deviations import deviates, deviations_are_heard
 
 __all__ = [

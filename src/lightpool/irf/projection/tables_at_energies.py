@@ -22,7 +22,7 @@ from lightpool.irf.tables.irf import FIELD_AXES, IRF
 from lightpool.irf.tables.psf_parametric import ParametricPSF
 from lightpool.irf.tables.table_scales import LOG_ZERO, scale_table
 from lightpool.maps import MapAxis
-from lightpool.maps.map_data import unit_factor
+from lightpool.maps.units import unit_factor
 from lightpool.utils.remembered import Remembered
 
 __all__ = [

@@ -14,7 +14,7 @@ from lightpool.irf.reduced.energy_dispersion import EDispKernel, overlap_fractio
 from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.pixel_lookup import take_pixel
 from lightpool.maps import Geom, Map, MapAxes, MapAxis, RegionGeom, WcsGeom
-from lightpool.maps.map_data import as_images
+from lightpool.maps.rows_and_columns import as_images
 from lightpool.typing import OneRegion, PathInput
 
 __all__ = ["EDispKernelMap"]

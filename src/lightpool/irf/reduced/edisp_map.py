@@ -17,7 +17,7 @@ from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.pixel_lookup import pixel_coordinates, take_pixel
 from lightpool.irf.reduced.sampled_coords import drawn_along_axis
 from lightpool.maps import Geom, Map, MapAxes, MapAxis, MapCoord, WcsGeom
-from lightpool.maps.map_data import as_images
+from lightpool.maps.rows_and_columns import as_images
 from lightpool.maps.sampling import RandomStateLike, random_state_of
 from lightpool.typing import OneRegion
 

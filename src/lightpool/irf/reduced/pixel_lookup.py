@@ -12,7 +12,7 @@ from lightpool.arrays import array_namespace, device_of, to_device
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.maps import Geom, HpxGeom, Map
-from lightpool.maps.map_data import as_images
+from lightpool.maps.rows_and_columns import as_images
 
 __all__ = ["gather_linear", "is_inside", "nearest_index", "pixel_coordinates", "take_pixel", "values_at"]
 

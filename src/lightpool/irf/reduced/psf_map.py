@@ -28,7 +28,7 @@ from lightpool.irf.reduced.sampled_coords import drawn_along_axis
 from lightpool.irf.reduced.spectral_weights import SpectralModel, spectral_weights
 from lightpool.irf.tables.psf_table import RAD_AXIS_DEFAULT
 from lightpool.maps import Geom, Map, MapAxis, MapCoord, RegionGeom, WcsGeom
-from lightpool.maps.map_data import as_images
+from lightpool.maps.rows_and_columns import as_images
 from lightpool.maps.sampling import RandomStateLike, random_state_of
 from lightpool.typing import Axes, QuantityLike
 

@@ -21,7 +21,7 @@ from lightpool.makers.background.norm_nodes import norm_by_counts
 from lightpool.makers.core import Maker, check_run, checked_mask
 from lightpool.makers.differences import announce_of_dataset
 from lightpool.maps import Map, RegionGeom
-from lightpool.maps.map_data import as_images, images_to_sum
+from lightpool.maps.rows_and_columns import as_images, images_to_sum
 from lightpool.typing import GammapyObject
 from lightpool.utils.deviations import deviates, deviations_are_heard
 

@@ -14,7 +14,7 @@ from lightpool.irf import IRF
 from lightpool.makers.responses.fov_coordinates import FieldOfView
 from lightpool.makers.responses.uncovered_bins import offset_limits
 from lightpool.maps import Geom, Map, MapAxis
-from lightpool.maps.map_data import unit_factor
+from lightpool.maps.units import unit_factor
 from lightpool.utils.remembered import Remembered
 
 __all__ = ["offset_of_region", "warn_if_a_map_is_not_seen", "why_a_region_is_not_seen"]

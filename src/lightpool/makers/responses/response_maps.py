@@ -40,7 +40,7 @@ from lightpool.makers.responses.sky_responses import (
     SkyPSFRequest,
 )
 from lightpool.maps import Geom, HpxGeom, Map, WcsGeom
-from lightpool.maps.map_data import unit_factor
+from lightpool.maps.units import unit_factor
 from lightpool.utils.deviations import deviates, deviations_are_heard
 
 __all__ = [

@@ -17,7 +17,7 @@ from lightpool.irf import EDispKernelMap, EDispMap, IRFMap, PSFMap
 from lightpool.makers.responses.fov_coordinates import FieldOfView
 from lightpool.makers.responses.response_positions import ResponsePixels
 from lightpool.maps import Geom, Map
-from lightpool.maps.map_data import unit_factor
+from lightpool.maps.units import unit_factor
 
 __all__ = ["SkyBackgroundRequest", "SkyEDispRequest", "SkyExposureRequest", "SkyPSFRequest", "SkyRequest"]
 

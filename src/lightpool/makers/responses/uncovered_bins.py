@@ -11,7 +11,7 @@ from lightpool.data.pointing_spread import PointingSpread
 from lightpool.irf import IRF, FoVAlignment
 from lightpool.irf.tables.psf_parametric import ParametricPSF
 from lightpool.maps import MapAxis
-from lightpool.maps.map_data import unit_factor
+from lightpool.maps.units import unit_factor
 from lightpool.utils.remembered import Remembered
 
 __all__ = [
