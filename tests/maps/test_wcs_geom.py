@@ -574,3 +574,35 @@ def test_a_disk_with_two_widths_is_an_ellipse():
     # pixels that are half as high: twice as many rows
     flat = WcsGeom.create(npix=40, binsz=(0.1, 0.05))
     assert flat.binary_structure("0.5 deg").shape == (23, 11)  # 10 pixels become 11, an odd number
+
+
+@pytest.mark.parametrize(
+    ("radesys", "equinox", "frame"),
+    [
+        ("FK5", 2000.0, "fk5"),
+        ("FK5", None, "fk5"),
+        ("FK5", 1975.0, None),
+        ("FK4", 1950.0, "fk4"),
+        ("FK4", 1975.0, None),
+        ("", 1950.0, "fk4"),
+        ("", 1990.0, None),
+        ("ICRS", 1975.0, "icrs"),  # has no equinox
+    ],
+)
+def test_another_equinox_than_that_of_the_frame_is_refused(radesys, equinox, frame):
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval = ["RA---TAN", "DEC--TAN"], [83.63, 22.01]
+    wcs.wcs.crpix, wcs.wcs.cdelt = [5.5, 5.5], [-0.1, 0.1]
+    wcs.wcs.radesys = radesys
+    if equinox is not None:
+        wcs.wcs.equinox = equinox
+    header = wcs.to_header()
+    header["NAXIS1"] = header["NAXIS2"] = 10
+    if frame is None:
+        with pytest.raises(GeometryError, match="correct these keywords"):
+            WcsGeom.from_header(header)
+        return
+    geom = WcsGeom.from_header(header)
+    assert geom.frame == frame
+    position = SkyCoord(83.4, 22.2, unit="deg")
+    assert_allclose(np.ravel(geom.coord_to_pix({"skycoord": position})), wcs.world_to_pixel(position), atol=0.01)

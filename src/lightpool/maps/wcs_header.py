@@ -45,6 +45,8 @@ __all__ = [
     "world_to_pixel",
 ]
 
+_SAME_EQUINOX = 1.0
+"""Difference, in days, of equinoxes that are the same."""
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -221,7 +223,13 @@ def check_wcs(wcs: WCS) -> None:
 
 
 def frame_of_wcs(wcs: WCS) -> str:
-    """Return the name of the frame, ``icrs`` or ``galactic`` in most cases."""
+    """Return the name of the frame, ``icrs`` or ``galactic`` in most cases.
+
+    Raises
+    ------
+    GeometryError
+        If there is no celestial frame, or its equinox is not that of the frame of this name.
+    """
     header = wcs.wcs
     if header.lng >= 0 and header.lat >= 0:
         # these two without the frame object, which takes ten times as long
@@ -230,9 +238,21 @@ def frame_of_wcs(wcs: WCS) -> str:
         if not header.radesys and [str(header.ctype[i])[:4] for i in (header.lng, header.lat)] == ["GLON", "GLAT"]:
             return "galactic"
     try:
-        return str(wcs_to_celestial_frame(wcs).name)
+        frame = wcs_to_celestial_frame(wcs)
     except ValueError as error:
         raise GeometryError(f"the WCS with axes {list(wcs.wcs.ctype)} has no celestial frame: {error}") from error
+    _require_known_equinox(frame)
+    return str(frame.name)
+
+
+def _require_known_equinox(frame: BaseCoordinateFrame) -> None:
+    """Refuse frames that their name does not determine: from 1975 to 2000 the sky has moved by a third of a degree."""
+    equinox, known = getattr(frame, "equinox", None), getattr(type(frame)(), "equinox", None)
+    if equinox is not None and known is not None and abs(float(equinox.jd - known.jd)) > _SAME_EQUINOX:
+        raise GeometryError(
+            f"the WCS has the frame {frame.name} with the equinox {equinox} (RADESYS, EQUINOX), and maps in "
+            f"{frame.name} have {known}; correct these keywords if they are wrong, or reproject the map to ICRS"
+        )
 
 
 def sky_projection(wcs: WCS) -> Projection | None:
