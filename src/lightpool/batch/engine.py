@@ -222,7 +222,7 @@ def _finish(
     provenance = Provenance.now(settings, outcomes, inputs, begun, code_version())
     single = {name: sha256 for record in records for name, sha256 in record.files.items()}
     product = product_of(settings)
-    single |= product.write_tables(folder, outcomes)
+    single |= product.write_beside(folder, outcomes, sums)
     sets = product.write(folder, provenance, sums, single)
     _write_documents(folder, provenance, sets, single)
     results = [files[0] for files in sets]

@@ -140,6 +140,8 @@ class Settings(BatchSettings):
         data["observations"] = {"required_irf": data["observations"]["required_irf"]}
         # The chunk size is the grouping of sums, on which their rounding depends.
         data["run"] = {key: data["run"][key] for key in ("precision", "chunk_size")}
+        for target in data["targets"]:
+            target.pop("find_exclusion", None)  # it is made of the finished sums
         for step in _off_runs(data):
             # The runs are told by their numbers, and their files by their contents, wherever they are.
             del step["datastore"]

@@ -4,13 +4,13 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 import astropy.units as u
-from pydantic import AfterValidator, Discriminator, Field, PositiveInt, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, PositiveFloat, PositiveInt, Tag, model_validator
 
 from lightpool.config.exclusions import Excluded
 from lightpool.config.makers import HealpixStep, MapStep, SpectrumStep
 from lightpool.config.paths import PlaceText
 from lightpool.config.positions import Circle, Point, Position
-from lightpool.config.quantities import EnergyText, PositiveAngleText
+from lightpool.config.quantities import EnergyText, NonNegativeAngleText, PositiveAngleText
 from lightpool.config.regions import RegionText
 from lightpool.config.section import Section
 from lightpool.maps.geoms.hpx_regions import HpxRegion
@@ -187,6 +187,29 @@ class _SkyTarget(_Target):
     """What to do with a cutout that extends beyond the edge of the map."""
 
 
+class FindExclusion(Section):
+    """Find the significant pixels of the finished stacks, as an exclusion for the next reduction."""
+
+    radius: PositiveAngleText = "0.1 deg"
+    """Radius of the circle around each pixel in which the significance is computed."""
+    threshold: PositiveFloat = 5.0
+    """Significance above which a pixel is excluded."""
+    threshold_low: PositiveFloat = 3.0
+    """Pixels above this one are excluded too if they are connected with one above the threshold."""
+    min_size: PositiveInt = 4
+    """Smallest number of connected pixels."""
+    margin: NonNegativeAngleText = "0 deg"
+    """Width of the border around them that is excluded too."""
+
+    @model_validator(mode="after")
+    def _low_below_high(self) -> Self:
+        if self.threshold_low > self.threshold:
+            raise ValueError(
+                f"threshold_low must be at most the threshold, got {self.threshold_low} and {self.threshold}"
+            )
+        return self
+
+
 class MapTarget(_SkyTarget):
     """Maps of a part of the sky."""
 
@@ -197,6 +220,8 @@ class MapTarget(_SkyTarget):
     """Pixel size."""
     proj: Projection = "CAR"
     """Three-letter code of the projection."""
+    find_exclusion: FindExclusion | None = None
+    """Write an exclusion mask of the significant pixels of each stack too."""
     makers: list[MapStep] = Field(min_length=1)
     """Reduction steps for each observation, in this order."""
 

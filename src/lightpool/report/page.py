@@ -130,7 +130,7 @@ def _at_source(sums: SourceSums | None) -> AtSource | None:
 
 
 def _further_files(folder: Path) -> list[Path]:
-    names = ("outcomes.ecsv", "datasets.ecsv", "provenance.json", "observations")
+    names = ("outcomes.ecsv", "datasets.ecsv", "provenance.json", "exclusions", "observations")
     return [path for name in names if (path := folder / name).exists()]
 
 

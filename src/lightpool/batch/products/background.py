@@ -77,13 +77,16 @@ class BackgroundProduct:
         if self._settings.output.store_out is not None:
             refuse_foreign_index(Path(self._settings.output.store_out))
 
-    def write_tables(self, folder: BatchFolder, outcomes: Sequence[Outcome]) -> dict[str, str]:
-        """Write nothing: all tables are made of the sums.
+    def write_beside(
+        self, folder: BatchFolder, outcomes: Sequence[Outcome], sums: PartialSums | None
+    ) -> dict[str, str]:
+        """Write nothing: all tables are results.
 
         Parameters
         ----------
         folder : BatchFolder
         outcomes : sequence of Outcome
+        sums : PartialSums or None
         """
         return {}
 

@@ -27,8 +27,8 @@ class Product(Protocol):
         """Check, before anything is done, that nothing outside of the folder of the results would be replaced."""
         ...
 
-    def write_tables(self, folder: BatchFolder, outcomes: Sequence[Outcome]) -> dict[str, str]:
-        """Write tables that are made of the outcomes alone, and return their names with their SHA-256."""
+    def write_beside(self, folder: BatchFolder, outcomes: Sequence[Outcome], sums: Any) -> dict[str, str]:
+        """Write what is no result by itself, such as tables, and return the names with their SHA-256."""
         ...
 
     def write(

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lightpool.batch.products.found_exclusions import write_exclusions
 from lightpool.batch.products.theta_squared import write_theta_squared
 from lightpool.batch.products.unreached_targets import warn_of_unreached_targets
 from lightpool.batch.storage.folder import BatchFolder
@@ -48,6 +49,10 @@ class StackProduct:
         for path in sorted(folder.path.glob(f"*{_THETA_SQUARED}")):
             if self._names.may_name(path.name.removesuffix(_THETA_SQUARED)):
                 yield path
+        finds = any(getattr(target, "find_exclusion", None) is not None for target in self._settings.targets)
+        for path in sorted(folder.exclusions.glob("*.fits")) if finds else ():
+            if self._names.may_name(path.name.removesuffix(".fits")):
+                yield path
         output = self._settings.output
         ending = ".fits.gz" if output.compress else ".fits"
         for path in sorted(folder.path.glob(f"*{ending}")):
@@ -72,16 +77,20 @@ class StackProduct:
     def require_usable(self) -> None:
         """Check nothing: stacks are written to the folder of the results alone."""
 
-    def write_tables(self, folder: BatchFolder, outcomes: Sequence[Outcome]) -> dict[str, str]:
-        """Write the tables of theta squared and of single datasets.
+    def write_beside(
+        self, folder: BatchFolder, outcomes: Sequence[Outcome], sums: PartialStack | None
+    ) -> dict[str, str]:
+        """Write the tables of theta squared and of single datasets, and exclusions that were found.
 
         Parameters
         ----------
         folder : BatchFolder
         outcomes : sequence of Outcome
+        sums : PartialStack or None
         """
         folder.write_table(_DATASETS, dataset_table(outcomes))
-        return write_theta_squared(folder, self._settings, outcomes)
+        files = write_theta_squared(folder, self._settings, outcomes)
+        return files | write_exclusions(folder, self._settings, sums)
 
     def write(
         self, folder: BatchFolder, provenance: Provenance, sums: PartialStack | None, single: Mapping[str, str]

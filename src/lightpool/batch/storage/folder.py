@@ -6,6 +6,7 @@
     FOLDER/outcomes.ecsv             outcome of each observation
     FOLDER/datasets.ecsv             values of each dataset of an observation, such as its safe energies
     FOLDER/*-theta-squared.ecsv      tables of counts over the squared angle, if requested
+    FOLDER/exclusions/*.fits         exclusion masks of significant pixels, if requested
     FOLDER/provenance.json           provenance of the results as PROV-JSON; it is in the result files too
     FOLDER/observations/             datasets of single observations, if requested
     FOLDER/state/lock                locked while a reduction is running
@@ -66,7 +67,7 @@ class BatchFolder:
 
     Attributes
     ----------
-    state, chunks, observations : Path
+    state, chunks, observations, exclusions : Path
         Its sub-folders.
     """
 
@@ -75,6 +76,7 @@ class BatchFolder:
         self.state = path / "state"
         self.chunks = self.state / "chunks"
         self.observations = path / "observations"
+        self.exclusions = path / "exclusions"
 
     def name(self, file: Path) -> str:
         """Return the path of a file relative to this folder, which stays valid if the folder is moved."""
@@ -211,7 +213,7 @@ class BatchFolder:
 
     def remove_leftovers(self) -> None:
         """Remove temporary files of workers that were killed."""
-        for folder in ("", "observations", "state", "state/inputs", "state/chunks"):
+        for folder in ("", "observations", "exclusions", "state", "state/inputs", "state/chunks"):
             for part in (self.path / folder).glob(".*.part"):
                 self.remove(f"{folder}/{part.name}" if folder else part.name)
 
@@ -242,7 +244,7 @@ class BatchFolder:
             return found
 
     def _own(self, origin: Path, names: object) -> list[str]:
-        """Select the names that may be result files: directly in this folder or in that of the observations."""
+        """Select the names that may be result files: in this folder, or in those of observations and exclusions."""
         if not isinstance(names, list | dict):
             raise ValueError(f"got a {type(names).__name__}, expected a list of names")
         own = [name for name in names if self._is_own(name)]
@@ -251,7 +253,7 @@ class BatchFolder:
         return own
 
     def _is_own(self, name: object) -> TypeGuard[str]:
-        if not isinstance(name, str) or Path(name).parent not in (Path(), Path("observations")):
+        if not isinstance(name, str) or Path(name).parent not in (Path(), Path("observations"), Path("exclusions")):
             return False
         try:
             return not self.path_inside(name).is_dir()
@@ -288,8 +290,9 @@ class BatchFolder:
         self.write_files(results, former | ours)
         for name in former - ours:
             self.remove(name)
-        with suppress(OSError):  # missing, or not empty
-            self.path_inside("observations").rmdir()
+        for name in ("observations", "exclusions"):
+            with suppress(OSError):  # missing, or not empty
+                self.path_inside(name).rmdir()
         paths = [path for suffix in ("json", *_SUMS, BEGUN) for path in self.chunks.glob(f"*.{suffix}")]
         for path in paths:  # a record is removed before its sums, so that no record is left without them
             if path.stem not in wanted or path.suffix == f".{BEGUN}":

@@ -34,7 +34,8 @@ def refuse_to_replace(
     """
     inputs = {path.resolve() for path in settings.files if isinstance(path, Path)}
     for path in paths:
-        if path.resolve() in inputs or _is_no_result(path, may_hold):
+        # Masks that were found are maps, and no results by themselves.
+        if path.resolve() in inputs or (path.parent.name != "exclusions" and _is_no_result(path, may_hold)):
             reason, advice = "is not the result of a reduction", ""
         elif not may_be_ours:
             reason, advice = "existed before any reduction in this folder", "; --restart replaces it"
