@@ -1,4 +1,7 @@
-"""The exception classes of the package; each one also derives from the built-in exception that fits best."""
+"""The exception classes of the package; each one also derives from the built-in exception that fits best.
+
+Where Gammapy raises another one for the same input, it derives from that too, so that scripts that catch it still do.
+"""
 
 __all__ = [
     "ConfigError",
@@ -12,6 +15,8 @@ __all__ = [
     "LightpoolError",
     "MissingColumnError",
     "MissingDataError",
+    "MissingHDUError",
+    "MissingMapError",
     "NoOverlapError",
     "OutOfMemoryError",
     "ReductionError",
@@ -19,9 +24,11 @@ __all__ = [
     "ResumeError",
     "TimeLimitError",
     "TransferError",
+    "UnknownNameError",
     "UnreadableFileError",
     "VersionMismatchError",
     "WorkerDiedError",
+    "WrongPartError",
     "WrongUnitError",
 ]
 
@@ -54,8 +61,21 @@ class DamagedFileError(FormatError):
     """A file is truncated, or its bytes are not those that were written: download it again."""
 
 
-class MissingColumnError(FormatError):
+class _PlainText:
+    """Text of an error that derives from `KeyError`, which shows its message in quotes."""
+
+    args: tuple[object, ...]
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if len(self.args) == 1 else str(self.args)
+
+
+class MissingColumnError(_PlainText, FormatError, KeyError):
     """A table lacks a column that its format requires."""
+
+
+class MissingMapError(_PlainText, FormatError, KeyError):
+    """A file lacks the HDU of a map; lists those that it has."""
 
 
 class WrongUnitError(FormatError):
@@ -64,6 +84,10 @@ class WrongUnitError(FormatError):
 
 class MissingDataError(LightpoolError, FileNotFoundError):
     """A file, an HDU or a table row that an index refers to does not exist."""
+
+
+class MissingHDUError(_PlainText, MissingDataError, KeyError):
+    """A file lacks an HDU; lists those that it has."""
 
 
 class UnreadableFileError(LightpoolError, OSError):
@@ -118,6 +142,10 @@ class TransferError(LightpoolError, TypeError):
     """An object cannot be sent to another process, such as a maker that holds a lock or an open file."""
 
 
+class UnknownNameError(_PlainText, LightpoolError, ValueError, KeyError):
+    """An argument is none of the names that it can have; lists them."""
+
+
 class TimeLimitError(LightpoolError, TimeoutError):
     """An observation took longer than the time limit of the settings allows."""
 
@@ -128,3 +156,7 @@ class VersionMismatchError(LightpoolError, RuntimeError):
 
 class WorkerDiedError(LightpoolError, RuntimeError):
     """A process that reduced observations ended early; says which observations and how it ended."""
+
+
+class WrongPartError(LightpoolError, TypeError, ValueError):
+    """A part of a dataset has another class than expected."""

@@ -26,7 +26,7 @@ from regions import (
 from lightpool.arrays.devices.devices import device_of, to_host
 from lightpool.errors import GeometryError, NoOverlapError
 from lightpool.fits import Header
-from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
+from lightpool.maps import HpxGeom, Map, MapAxis, RegionGeom, WcsGeom
 from lightpool.maps.wcs_header import wcslib_to_pixel, wcslib_to_sky
 
 CRAB = SkyCoord(83.63, 22.01, unit="deg")
@@ -606,3 +606,17 @@ def test_another_equinox_than_that_of_the_frame_is_refused(radesys, equinox, fra
     assert geom.frame == frame
     position = SkyCoord(83.4, 22.2, unit="deg")
     assert_allclose(np.ravel(geom.coord_to_pix({"skycoord": position})), wcs.world_to_pixel(position), atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: WcsGeom.create(width=2, binsz=0.1), lambda: HpxGeom(16, region="DISK(0,0,9)")]
+)
+def test_errors_of_cutouts_are_those_of_astropy_for_scripts_that_catch_them(make):
+    nddata = pytest.importorskip("astropy.nddata")
+    with pytest.raises(nddata.NoOverlapError) as outside:
+        make().cutout(SkyCoord(90, 0, unit="deg"), "1 deg")
+    assert isinstance(outside.value, NoOverlapError)
+    again = pickle.loads(pickle.dumps(outside.value))
+    assert (type(again), str(again)) == (type(outside.value), str(outside.value))
+    with pytest.raises(nddata.PartialOverlapError, match="partial"):
+        make().cutout(SkyCoord(0, 0, unit="deg"), "40 deg", mode="strict")

@@ -19,6 +19,7 @@ from lightpool.data.gti import GTI
 from lightpool.data.metadata import CreatorMetaData
 from lightpool.data.tables.gadf_tables import check_format, events_hdu, open_table
 from lightpool.data.tables.time_reference import TimeInterval, ends_of_interval, snap
+from lightpool.data.unit_errors import WrongRangeUnitError
 from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU, parsing, write_fits
 from lightpool.irf import RadMax2D
 from lightpool.maps import Geom, Map, MapCoord, RegionGeom
@@ -413,6 +414,9 @@ def _is_equal(column: Time | u.Quantity | NDArray[Any], value: Time | u.Quantity
 def _limits(name: str, value: QuantityLike, unit: str) -> u.Quantity:
     """Return two limits in a unit that converts to ``unit``."""
     limits = u.Quantity(value)
-    if limits.shape != (2,) or not limits.unit.is_equivalent(unit):
-        raise ValueError(f"{name} must be two values with their unit, as [1, 2] * u.{unit}, got {value!r}")
+    message = f"{name} must be two values with their unit, as [1, 2] * u.{unit}, got {value!r}"
+    if limits.shape != (2,):
+        raise ValueError(message)
+    if not limits.unit.is_equivalent(unit):
+        raise WrongRangeUnitError(message)
     return limits

@@ -17,7 +17,8 @@ from lightpool.data.tables.conditions import evaluate_condition
 from lightpool.data.tables.index_tables import read_index_table, with_whole_obs_ids
 from lightpool.data.tables.obs_ids import obs_id_numbers
 from lightpool.data.tables.time_reference import TimeInterval, TimeReference, ends_of_interval
-from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
+from lightpool.data.unit_errors import WrongRangeUnitError
+from lightpool.errors import FormatError, MissingColumnError
 from lightpool.fits import FileKind, TableData, match_name, parsing
 from lightpool.typing import AngleLike, PathInput, QuantityLike
 
@@ -236,7 +237,7 @@ class ObservationTable(Table):
             )
         value = u.Quantity(column)
         if not limits.unit.is_equivalent(value.unit):
-            raise WrongUnitError(
+            raise WrongRangeUnitError(
                 f"{self._where}: column {selection_variable!r} has the unit {str(value.unit)!r}, the range "
                 f"{value_range!r} has {str(limits.unit)!r}; expected one that converts to it"
             )

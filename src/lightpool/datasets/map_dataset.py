@@ -23,6 +23,7 @@ from lightpool.datasets.models.model_lists import ModelsLike
 from lightpool.datasets.names import make_name
 from lightpool.datasets.regions import spectrum_maps
 from lightpool.datasets.simulated_counts import RandomState, find_random_state, simulate_counts
+from lightpool.errors import UnknownNameError, WrongPartError
 from lightpool.fits import FitsFile, HDUList
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
 from lightpool.maps import Map, MapAxis
@@ -93,7 +94,7 @@ class MapDataset(Dataset):
         _check_type("psf", psf, (PSFMap, RecoPSFMap))
         _check_type("edisp", edisp, (EDispMap, EDispKernelMap))
         if stat_type not in self.stat_types:
-            raise ValueError(f"stat_type of a {self.tag} must be one of {self.stat_types}, got {stat_type!r}")
+            raise UnknownNameError(f"stat_type of a {self.tag} must be one of {self.stat_types}, got {stat_type!r}")
         self.name = make_name(name)
         self.counts = counts
         self.exposure = exposure
@@ -419,4 +420,4 @@ class MapDataset(Dataset):
 def _check_type(name: str, value: object, types: tuple[type, ...]) -> None:
     if value is not None and not isinstance(value, (*types, Deferred)):
         names = " or ".join(kind.__name__ for kind in types)
-        raise TypeError(f"{name} must be a {names}, got {type(value).__name__}")
+        raise WrongPartError(f"{name} must be a {names}, got {type(value).__name__}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from lightpool.errors import DamagedFileError, FormatError, MissingDataError
+from lightpool.errors import DamagedFileError, FormatError, MissingHDUError
 from lightpool.fits.checksum import ones_complement_sum
 from lightpool.fits.files import file_status, read_bytes
 from lightpool.fits.gzip_file import is_gzip, max_file_bytes, too_large, unpack_gzip
@@ -125,7 +125,7 @@ class FitsFile:
         if info is None:
             is_cut = self._hdus[-1].data_end > self.size
             cut = f"The file is cut off at byte {self.size}, inside the last of these. " if is_cut else ""
-            raise MissingDataError(
+            raise MissingHDUError(
                 f"{self.source}: no HDU {hdu!r}; it has {', '.join(self.names)}. {cut}"
                 "Name one of these, or correct the index that names this file"
             )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from lightpool.data.tables.part_names import RESPONSES
-from lightpool.errors import MissingDataError
+from lightpool.errors import MissingDataError, UnknownNameError
 
 __all__ = [
     "ALL_HDUS",
@@ -88,7 +88,7 @@ def required_hdus(required_irf: str | Iterable[str], require_events: bool) -> se
     """
     if isinstance(required_irf, str):
         if required_irf not in REQUIRED_IRFS:
-            raise ValueError(
+            raise UnknownNameError(
                 f"required_irf = {required_irf!r}, expected one of {list(REQUIRED_IRFS)} or a list of {ALL_IRFS}"
             )
         required = set(REQUIRED_IRFS[required_irf])

@@ -1,16 +1,58 @@
 """Where a small image lies on a large one: rules of cutouts, in whole pixels."""
 
 import math
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 
 from lightpool.errors import GeometryError, NoOverlapError
 
-__all__ = ["CUTOUT_MODES", "cutout_origin", "overlap_parts", "overlap_slices", "trim_window"]
+__all__ = [
+    "CUTOUT_MODES",
+    "cutout_origin",
+    "no_overlap_error",
+    "overlap_parts",
+    "overlap_slices",
+    "partial_overlap_error",
+    "trim_window",
+]
 
 CUTOUT_MODES = ("trim", "partial", "strict")
 
 Slices = tuple[slice, slice]
+
+
+def no_overlap_error(message: str) -> NoOverlapError:
+    """Return the error of a cutout that lies outside the map.
+
+    Parameters
+    ----------
+    message : str
+
+    Notes
+    -----
+    It derives from the error of astropy, which Gammapy raises, if a script can know it: that module takes long to
+    import, and the error is also raised and caught where maps are placed on others.
+    """
+    if "astropy.nddata" not in sys.modules:
+        return NoOverlapError(message)
+    from lightpool.maps.geoms.overlap_errors import CutoutOutsideError
+
+    return CutoutOutsideError(message)
+
+
+def partial_overlap_error(message: str) -> GeometryError:
+    """Return the error of a cutout that lies partly outside the map, see `no_overlap_error`.
+
+    Parameters
+    ----------
+    message : str
+    """
+    if "astropy.nddata" not in sys.modules:
+        return GeometryError(message)
+    from lightpool.maps.geoms.overlap_errors import CutoutPartlyOutsideError
+
+    return CutoutPartlyOutsideError(message)
 
 
 def cutout_origin(position: Sequence[float], npix: Sequence[int]) -> tuple[int, int]:
@@ -25,7 +67,9 @@ def cutout_origin(position: Sequence[float], npix: Sequence[int]) -> tuple[int, 
     npix : number of pixels (x, y) of the window
     """
     if not all(math.isfinite(_) for _ in position):
-        raise NoOverlapError(f"the position of the cutout does not project on the map, its pixel is {tuple(position)}")
+        raise no_overlap_error(
+            f"the position of the cutout does not project on the map, its pixel is {tuple(position)}"
+        )
     # as `astropy.nddata.overlap_slices` rounds, by which Gammapy cuts
     x0, y0 = (math.ceil(pos - n / 2.0) for pos, n in zip(position, npix, strict=True))
     return x0, y0
@@ -60,12 +104,12 @@ def trim_window(
         return (origin[0] + (npix[0] - n_x + 1) // 2, y0), (n_x, n_y)
     stop = [x0 + n for x0, n in zip(origin, npix, strict=True)]
     if any(end <= 0 or x0 >= n for x0, end, n in zip(origin, stop, parent_npix, strict=True)):
-        raise NoOverlapError(
+        raise no_overlap_error(
             f"the cutout, {_pixels(origin, stop)}, lies outside the map of {parent_npix[0]} x {parent_npix[1]} pixels"
         )
     inside = all(x0 >= 0 and end <= n for x0, end, n in zip(origin, stop, parent_npix, strict=True))
     if mode == "strict" and not inside:
-        raise GeometryError(
+        raise partial_overlap_error(
             f"the cutout, {_pixels(origin, stop)}, is only partly on the map of {parent_npix[0]} x {parent_npix[1]} "
             "pixels; modes 'trim' and 'partial' allow that"
         )

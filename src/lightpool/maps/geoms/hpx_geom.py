@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device
 from lightpool.bridge import accepted, accepts_gammapy
-from lightpool.errors import GeometryError, NoOverlapError
+from lightpool.errors import GeometryError
 from lightpool.fits import BinTableHDU, Header
 from lightpool.maps.axes.axes import AxesLike
 from lightpool.maps.axes.axis_base import BinIndex
 from lightpool.maps.coord import CoordArray
 from lightpool.maps.geoms import hpx_geom_format
-from lightpool.maps.geoms.cutouts import CUTOUT_MODES
+from lightpool.maps.geoms.cutouts import CUTOUT_MODES, no_overlap_error, partial_overlap_error
 from lightpool.maps.geoms.geom import full_data
 from lightpool.maps.geoms.hpx_host import Pixels, corners_of, neighbours_of, swapped_numbers
 from lightpool.maps.geoms.hpx_pixel_geom import HpxPixelGeom
@@ -249,9 +249,9 @@ class HpxGeom(HpxPixelGeom):
         cut = sky.cutout(float(lon), float(lat), max(width_deg(width)) / 2, mode)
         n_outside = int((cut.places < 0).sum())
         if n_outside == cut.places.size:
-            raise NoOverlapError(f"the cutout of {width} around {position.to_string()} lies outside the map")
+            raise no_overlap_error(f"the cutout of {width} around {position.to_string()} lies outside the map")
         if n_outside and mode == "strict":
-            raise GeometryError(
+            raise partial_overlap_error(
                 f"{n_outside} of {cut.places.size} pixels of the cutout are not on the map; modes 'trim' and "
                 "'partial' allow that"
             )

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias, cast
 
-from lightpool.errors import FormatError
+from lightpool.errors import FormatError, MissingMapError
 from lightpool.fits import BinTableHDU, HDUList, ImageHDU, PrimaryHDU, column_names_of_hdu
 
 __all__ = ["AnyHDU", "data_and_bands", "find_bands_hdu", "find_hdu", "layout_of_bands"]
@@ -33,7 +33,7 @@ def find_hdu(hdulist: HDUList, hdu: str | int | None = None) -> AnyHDU:
     try:
         found: AnyHDU = hdulist[hdu]
     except (KeyError, IndexError) as error:
-        raise FormatError(f"there is no HDU {hdu!r}; the HDUs are {_names(hdulist)}") from error
+        raise MissingMapError(f"there is no HDU {hdu!r}; the HDUs are {_names(hdulist)}") from error
     return found
 
 
