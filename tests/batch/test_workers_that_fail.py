@@ -51,7 +51,7 @@ def simulated(obs_ids=(1, 2, 3, 4), **run):
     return ChunkTask(0, "key", tuple(obs_ids), settings, "version")
 
 
-def do(task, poison, n_chance=0):
+def do(task, fatal, n_chance=0):
     """Do a chunk with workers that die of some observations; gives what was tried, and the last task."""
     tried, waiting, n_left = [], [begin(task)], [n_chance]
     while waiting:
@@ -59,7 +59,7 @@ def do(task, poison, n_chance=0):
         alive = set(job.task.obs_ids) - set(job.task.given_up)
         tried.append((sorted(alive), job.is_trial))
         assert len(tried) < 50
-        if alive & set(poison) or n_left[0] > 0:
+        if alive & set(fatal) or n_left[0] > 0:
             n_left[0] -= 1
             waiting[:0] = died(job, "was killed by SIGKILL")
         elif job.is_trial:
@@ -69,12 +69,12 @@ def do(task, poison, n_chance=0):
     raise AssertionError("the chunk was lost")
 
 
-@pytest.mark.parametrize("poison", [(), (1,), (4,), (2, 3), (1, 2, 3, 4)])
+@pytest.mark.parametrize("fatal", [(), (1,), (4,), (2, 3), (1, 2, 3, 4)])
 @pytest.mark.parametrize("n_obs", [1, 2, 4, 7])
-def test_the_observations_that_kill_are_found_and_no_others(poison, n_obs):
+def test_the_observations_that_kill_are_found_and_no_others(fatal, n_obs):
     obs_ids = tuple(range(1, n_obs + 1))
-    tried, last = do(simulated(obs_ids), poison)
-    assert set(last.given_up) == set(poison) & set(obs_ids)
+    tried, last = do(simulated(obs_ids), fatal)
+    assert set(last.given_up) == set(fatal) & set(obs_ids)
     assert last.obs_ids == obs_ids, "the order stays"
     assert all(isinstance(error, WorkerDiedError) for error in last.given_up.values())
     assert not tried[-1][1], "what counts is done as a whole"

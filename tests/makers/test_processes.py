@@ -232,20 +232,20 @@ def fail_or_number(number):
 
 @pytest.mark.slow
 def test_a_process_that_has_lost_its_gpu_is_replaced(monkeypatch):
-    replaced, plain = [], processes._Team._replaced
+    replaced, plain = [], processes._Processes._replaced
 
     def replace(self, worker):
         replaced.append(worker.pid)
         return plain(self, worker)
 
-    monkeypatch.setattr(processes._Team, "_replaced", replace)
-    team = processes._Team(1, ())
+    monkeypatch.setattr(processes._Processes, "_replaced", replace)
+    workers = processes._Processes(1, ())
     try:
-        first = team.do(fail_or_number, (0,))
+        first = workers.result_of(fail_or_number, (0,))
         with pytest.raises(RuntimeError, match="cudaErrorLaunchFailure"):
-            team.do(fail_or_number, (1,))
+            workers.result_of(fail_or_number, (1,))
         assert replaced == [first]
-        assert team.do(fail_or_number, (2,)) != first
+        assert workers.result_of(fail_or_number, (2,)) != first
     finally:
-        team.give_up()
-        team.end()
+        workers.give_up()
+        workers.end()

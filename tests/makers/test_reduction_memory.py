@@ -177,8 +177,8 @@ class NoProcesses:
     def __init__(self, n_process, gpus):
         pass
 
-    def do(self, function, task):
-        return function(*task)
+    def result_of(self, function, arguments):
+        return function(*arguments)
 
     def give_up(self):
         pass
@@ -203,7 +203,7 @@ class OneByOne:
 
 def test_results_of_processes_do_not_pile_up(monkeypatch):
     monkeypatch.setattr(processes, "ThreadPoolExecutor", OneByOne)
-    monkeypatch.setattr(processes, "_Team", NoProcesses)
+    monkeypatch.setattr(processes, "_Processes", NoProcesses)
     begun = []
     tasks = ((begun.append(number) or number,) for number in range(30))
     for n_done, result in enumerate(processes.in_processes(2, abs, tasks)):

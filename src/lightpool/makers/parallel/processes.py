@@ -65,10 +65,12 @@ def in_processes(
     WorkerDiedError
         If a process ends before its task is done.
     """
-    team = _Team(n_process, gpus)
+    processes = _Processes(n_process, gpus)
     pool = ThreadPoolExecutor(n_process)  # a thread for each process, which waits for its answers
     # A copy of the context for each job, which has the listeners of this thread.
-    jobs = (pool.submit(copy_context().run, cast("Callable[..., Result]", team.do), do, task) for task in tasks)
+    jobs = (
+        pool.submit(copy_context().run, cast("Callable[..., Result]", processes.result_of), do, task) for task in tasks
+    )
     try:
         waiting = deque(islice(jobs, 2 * n_process))  # the results of more would only use memory
         while waiting:
@@ -76,9 +78,9 @@ def in_processes(
             waiting.extend(islice(jobs, 1))
     finally:
         # First the request to stop: `shutdown` waits for threads, which wait for the answers of their processes.
-        team.give_up()
+        processes.give_up()
         pool.shutdown(cancel_futures=True)
-        team.end()
+        processes.end()
 
 
 def _first_result(jobs: deque[Future[Result]]) -> Result:
@@ -95,7 +97,7 @@ def _first_result(jobs: deque[Future[Result]]) -> Result:
     return jobs.popleft().result()
 
 
-class _Team:
+class _Processes:
     """The processes of one call; each does one task at a time.
 
     Parameters
@@ -116,17 +118,16 @@ class _Team:
             self.end()
             raise
 
-    def do(self, do: Callable[..., object], task: tuple[object, ...]) -> object:
-        """Return the result of a task from an idle process.
+    def result_of(self, function: Callable[..., object], arguments: tuple[object, ...]) -> object:
+        """Return the result of a function, called in an idle process.
 
         Parameters
         ----------
-        do : callable
-        task : tuple
-            Arguments.
+        function : callable
+        arguments : tuple
         """
         # Before a worker is taken: what cannot be sent does not occupy one.
-        message = packed((do, task, deviations_are_heard()))
+        message = packed((function, arguments, deviations_are_heard()))
         worker = self._idle.get()
         try:
             return self._answer(worker, message)
@@ -149,7 +150,7 @@ class _Team:
 
     def _started(self, number: int) -> WorkerProcess:
         gpu = self._gpus[number % len(self._gpus)] if self._gpus else None
-        return WorkerProcess(_work, gpu, _package_log.getEffectiveLevel())
+        return WorkerProcess(_call_functions, gpu, _package_log.getEffectiveLevel())
 
     def _answer(self, worker: WorkerProcess, message: bytes) -> object:
         try:
@@ -204,7 +205,7 @@ def _pass_on(message: tuple[object, ...]) -> None:
         warnings.warn_explicit(text, category, filename, line)
 
 
-def _work(connection: Connection, gpu: str | None, level: int) -> None:
+def _call_functions(connection: Connection, gpu: str | None, level: int) -> None:
     """Run tasks in a worker process until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent decides what Ctrl-C means
     if gpu is not None:
