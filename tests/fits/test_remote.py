@@ -167,6 +167,23 @@ def test_the_folder_is_that_of_the_variable(tmp_path, monkeypatch):
     assert RemoteCache().folder.parts[-2:] == ("lightpool", "files")
 
 
+def test_a_folder_that_cannot_be_written_is_named_and_its_copies_are_used(tmp_path, memory):
+    memory.pipe("/store/run.fits", b"content")
+    address = "memory://store/run.fits"
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigError, match="set the environment variable LIGHTPOOL_CACHE"):
+        RemoteCache(tmp_path / "file").copy_of(address)
+    shared = tmp_path / "shared"
+    copy = RemoteCache(shared).copy_of(address)
+    for lock in shared.glob(".lock-*"):  # cannot be opened for writing
+        lock.unlink()
+        lock.mkdir()
+    assert RemoteCache(shared).copy_of(address) == copy
+    memory.pipe("/store/run.fits", b"more content")
+    with pytest.raises(ConfigError, match="LIGHTPOOL_CACHE"):
+        RemoteCache(shared).copy_of(address)
+
+
 def test_a_copy_that_is_cut_off_is_not_kept(cache, memory, monkeypatch):
     memory.pipe("/run.fits", b"all of it")
     monkeypatch.setattr(type(memory), "get_file", lambda self, path, part: Path(part).write_bytes(b"all"))

@@ -226,9 +226,10 @@ class RemoteCache:
         # Without identity nobody can tell whether a copy is that of this version: it is made again in each process.
         version = secrets.token_hex(6) if file.identity is None else hashlib.sha256(file.identity.encode()).hexdigest()
         copy = RemoteCopy(self.folder / f"{digest}-{version[:12]}" / (_name(address)), file.identity or "")
-        with self._only_one(digest):
-            if not _is_whole(copy.path):
-                self._copy(file, copy, most)
+        if not _is_whole(copy.path):  # also in a folder that others may only read
+            with self._only_one(digest):
+                if not _is_whole(copy.path):
+                    self._copy(file, copy, most)
         _touch(copy.path)
         self._shrink(copy.path)
         return copy
@@ -266,8 +267,15 @@ class RemoteCache:
     @contextmanager
     def _only_one(self, digest: str) -> Iterator[None]:
         """Let one process at a time copy a file; a few files are locks for all, because there may be many copies."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / f".lock-{int(digest, 16) % _N_LOCK:02x}", "ab") as file:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = open(self.folder / f".lock-{int(digest, 16) % _N_LOCK:02x}", "ab")  # noqa: SIM115 (closed below)
+        except OSError as error:
+            raise ConfigError(
+                f"copies of remote files cannot be written to the folder {self.folder}: {error}; set the environment "
+                f"variable {CACHE_FOLDER_VARIABLE} to a folder that can be written"
+            ) from error
+        with lock as file:
             if fcntl is not None:
                 with suppress(OSError):  # some network file systems have no locks: the file is copied twice
                     fcntl.flock(file, fcntl.LOCK_EX)
