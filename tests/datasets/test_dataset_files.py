@@ -15,7 +15,7 @@ from lightpool.datasets import (
 from lightpool.datasets.metadata import CreatorMetaData
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.irf import EDispKernelMap, EDispMap
-from lightpool.maps import MapAxis
+from lightpool.maps import HpxGeom, Map, MapAxis
 from lightpool.utils.on_demand import Deferred
 
 MAPS = ("counts", "background", "exposure", "mask_safe")
@@ -211,3 +211,22 @@ def test_damaged_files_of_a_spectrum_are_told_by_their_checksums(make_spectrum, 
     assert SpectrumDatasetOnOff.read(tmp_path / "pha_obs.fits").counts is not None
     with pytest.raises(FormatError, match=f"checksum of HDU '{hdu}' of .*{name}"):
         SpectrumDatasetOnOff.read(tmp_path / "pha_obs.fits", checksum=True)
+
+
+def test_a_dataset_on_healpix_pixels_has_the_hdus_that_gammapy_writes(tmp_path):
+    """Names, columns, rows and keywords are those of a file that Gammapy 2.1 wrote with healpy 1.20.1."""
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
+    geom = HpxGeom(64, region="DISK(83.63,22.01,6)", axes=[energy], frame="icrs")
+    counts = Map.from_geom(geom, data=1.0)
+    MapDataset(counts=counts, mask_safe=counts > 0, name="hpx").write(tmp_path / "hpx.fits")
+    expected = {"PIXTYPE": "HEALPIX", "INDXSCHM": "EXPLICIT", "ORDERING": "NESTED", "COORDSYS": "CEL", "NSIDE": 64}
+    expected |= {"FIRSTPIX": 0, "LASTPIX": 49151, "HPX_REG": "DISK(83.63,22.01,6)", "HPX_CONV": "GADF"}
+    with fits.open(tmp_path / "hpx.fits") as hdulist:
+        for name in ("COUNTS", "MASK_SAFE"):
+            hdu, bands = hdulist[name], hdulist[f"{name}_BANDS"]
+            assert hdu.columns.names == ["PIX", "CHANNEL1", "CHANNEL2", "CHANNEL3"]
+            assert bands.columns.names == ["CHANNEL", "ENERGY", "E_MIN", "E_MAX"]
+            assert {key: hdu.header[key] for key in expected} == expected
+            assert hdu.header["BANDSHDU"] == f"{name}_BANDS"
+            assert len(hdu.data) == 137
+            assert int(hdu.data["PIX"].sum()) == 3322159
