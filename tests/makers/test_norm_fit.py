@@ -99,7 +99,8 @@ def test_one_energy_bin_cannot_determine_a_tilt_and_says_so():
     model = power_law(tilt=False)
     reason = fit_norm(model, ENERGY, np.full(9, 50.0), template).reason
     assert reason is not None
-    assert "did not converge" in reason
+    # Whether the equations are singular to the last bit depends on the linear algebra of the installed SciPy.
+    assert "did not converge" in reason or "do not determine norm, tilt" in reason
     assert (model.norm.value, model.tilt.value) == (1, 0)
 
 
