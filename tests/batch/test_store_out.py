@@ -55,6 +55,21 @@ def test_observations_have_the_old_events_and_the_new_tables(settings_of, crab_s
     assert sorted(path.name for path in (tmp_path / "store").iterdir()) == ["hdu-index.fits.gz", "obs-index.fits.gz"]
 
 
+def test_a_new_table_beside_old_hess_events_keeps_its_alignment(settings_of, crab_store):
+    """Tables of that release are mirrored, which their files do not say."""
+    axes = {name: {"min": "-2 deg", "max": "2 deg", "nbin": 5} for name in ("fov_lon", "fov_lat")}
+    store = made(settings_of(background={"axes": axes}))
+    header = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
+    new = store.hdu_table.hdu_location(1, "bkg").load(header=header)
+    assert (new.tag, str(new.fov_alignment)) == ("bkg_3d", "ALTAZ")
+    location = next(
+        each
+        for obs_id in range(1, 7)
+        if (each := DataStore.from_dir(crab_store).hdu_table.hdu_location(obs_id, "bkg")).hdu_class == "bkg_3d"
+    )
+    assert str(location.load(header=header).fov_alignment) == "REVERSE_LON_RADEC"
+
+
 def test_paths_are_relative_so_that_all_can_be_moved_together(settings_of, crab_store, tmp_path):
     together = tmp_path / "together"
     together.mkdir()

@@ -4,7 +4,7 @@ Simulated runs, and runs of productions with few responses, have the same tables
 """
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from weakref import WeakValueDictionary
 
 from lightpool.errors import FormatError
@@ -43,7 +43,7 @@ def read_response(file: FitsFile, hdu: str, kind: str, *, mirrored: bool = False
         If its content is not what the class needs.
     """
     table = file.table(hdu)
-    if mirrored:
+    if mirrored and not _is_of_this_package(table.meta):
         table.meta["FOVALIGN"] = "REVERSE_LON_RADEC"
     key = (kind, _layout(table), file.data_hash(hdu))
     same = _KNOWN.get(key)
@@ -54,6 +54,14 @@ def read_response(file: FitsFile, hdu: str, kind: str, *, mirrored: bool = False
         warn_of_holes(n_bad, irf.axes.shape, f"{table.source}, HDU {table.name!r}")
     _KNOWN[key] = irf
     return irf
+
+
+def _is_of_this_package(keywords: Mapping[str, object]) -> bool:
+    """Return whether a background table was made by `BackgroundTableMaker`, whose alignment is what the file says.
+
+    An index may name such a table beside events of the first H.E.S.S. data release.
+    """
+    return "BKGGROUP" in keywords
 
 
 def copy_response(irf: IRF) -> IRF:
