@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Row, Table
 from astropy.time import Time
 
 from lightpool.batch.storage.code_version import code_version
@@ -96,7 +96,7 @@ def _table(batch: BatchFolder, name: str) -> Table | None:
     return Table.read(path, format="ascii.ecsv") if path in batch.results() else None
 
 
-def _group_view(batch: BatchFolder, row: Table.Row, *, has_plots: bool) -> GroupView:
+def _group_view(batch: BatchFolder, row: Row, *, has_plots: bool) -> GroupView:
     path = batch.path_inside(str(row["FILE"]))
     error, plots = "", []
     if has_plots:
@@ -106,9 +106,16 @@ def _group_view(batch: BatchFolder, row: Table.Row, *, has_plots: bool) -> Group
             error = f"{type(problem).__name__}: {problem}"
     return GroupView(
         name=str(row["GROUP"]),
-        **{name: int(row[name.upper()]) for name in ("n_run", "counts", "n_energy", "n_invalid", "n_bin")},
-        **{name: float(row[name.upper()]) for name in ("ontime", "livetime")},
-        **{name: _number(row[name.upper()]) for name in ("extrapolated_from", "norm_mean", "norm_std")},
+        n_run=int(row["N_RUN"]),
+        ontime=float(row["ONTIME"]),
+        livetime=float(row["LIVETIME"]),
+        counts=int(row["COUNTS"]),
+        n_energy=int(row["N_ENERGY"]),
+        n_invalid=int(row["N_INVALID"]),
+        n_bin=int(row["N_BIN"]),
+        extrapolated_from=_number(row["EXTRAPOLATED_FROM"]),
+        norm_mean=_number(row["NORM_MEAN"]),
+        norm_std=_number(row["NORM_STD"]),
         path=path,
         error=error,
         plots=plots,
@@ -119,7 +126,7 @@ def _number(value: Any) -> float | None:
     return float(value) if np.ma.is_masked(value) is False and np.isfinite(value) else None
 
 
-def _run_row(row: Table.Row) -> dict[str, Any]:
+def _run_row(row: Row) -> dict[str, Any]:
     return {
         "obs_id": int(row["OBS_ID"]),
         "group": "" if np.ma.is_masked(row["GROUP"]) else str(row["GROUP"]),
