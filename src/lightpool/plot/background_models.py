@@ -1,5 +1,7 @@
 """Plots of background models that were made of runs, for the page of a report."""
 
+from typing import Protocol
+
 import astropy.units as u
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,7 +10,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lightpool.makers import BackgroundModel
+from lightpool.maps import MapAxis
 from lightpool.plot.tables import unit_text
 
 __all__ = [
@@ -27,7 +29,67 @@ _MAX_CURVES = 6
 _RATE = f"rate {unit_text(u.Unit('s-1 MeV-1 sr-1'))}"
 
 
-def plot_mean_rate(model: BackgroundModel) -> Figure:
+class FieldToDraw(Protocol):
+    """Bins of a field of view, see `BackgroundModel.field`."""
+
+    @property
+    def axes(self) -> tuple[MapAxis, ...]:
+        """Axes of the field."""
+
+    @property
+    def is_radial(self) -> bool:
+        """Whether there is one axis, the offset."""
+
+    @property
+    def solid_angle(self) -> NDArray[np.float64]:
+        """Solid angle of the bins, sr."""
+
+
+class RatesToDraw(Protocol):
+    """What is drawn of a `lightpool.makers.BackgroundModel`, whose package comes after this one."""
+
+    @property
+    def energy_axis(self) -> MapAxis:
+        """Bins of energy."""
+
+    @property
+    def field(self) -> FieldToDraw:
+        """Bins of the field of view."""
+
+    @property
+    def rate(self) -> NDArray[np.float64]:
+        """Rates."""
+
+    @property
+    def error(self) -> NDArray[np.float64]:
+        """Their errors."""
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Events."""
+
+    @property
+    def exposure(self) -> NDArray[np.float64]:
+        """Exposure that is not excluded."""
+
+    @property
+    def remaining(self) -> NDArray[np.float64]:
+        """Which part of all exposure that is."""
+
+    @property
+    def is_valid(self) -> NDArray[np.bool_]:
+        """Where the rate is known."""
+
+    @property
+    def is_extrapolated(self) -> NDArray[np.bool_]:
+        """Extrapolated bins of energy."""
+
+    def predicted_counts(self, exposure: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the expected number of events."""
+        ...
+
+
+def plot_mean_rate(model: RatesToDraw) -> Figure:
     """Draw the mean rate of the field of view over energy.
 
     Parameters
@@ -56,7 +118,7 @@ def plot_mean_rate(model: BackgroundModel) -> Figure:
     return figure
 
 
-def plot_field_rate(model: BackgroundModel) -> Figure:
+def plot_field_rate(model: RatesToDraw) -> Figure:
     """Draw the rate over the field of view: radial ones at several energies, others as their mean over energies.
 
     Parameters
@@ -84,7 +146,7 @@ def plot_field_rate(model: BackgroundModel) -> Figure:
     return figure
 
 
-def plot_rate_images(model: BackgroundModel) -> Figure:
+def plot_rate_images(model: RatesToDraw) -> Figure:
     """Draw the rate over a field of view of two dimensions at several energies.
 
     Parameters
@@ -104,7 +166,7 @@ def plot_rate_images(model: BackgroundModel) -> Figure:
     return figure
 
 
-def residuals_of(model: BackgroundModel) -> NDArray[np.float64] | None:
+def residuals_of(model: RatesToDraw) -> NDArray[np.float64] | None:
     """Return counts minus model over the square root of the model, for all energies that are counted.
 
     None if the model is the counts themselves, without a fit: there are no residuals.
@@ -123,7 +185,7 @@ def residuals_of(model: BackgroundModel) -> NDArray[np.float64] | None:
     return np.where(total > 0, (counts - total) / np.sqrt(np.where(total > 0, total, 1.0)), np.nan)
 
 
-def plot_residuals(model: BackgroundModel, residuals: NDArray[np.float64]) -> Figure:
+def plot_residuals(model: RatesToDraw, residuals: NDArray[np.float64]) -> Figure:
     """Draw residuals over the field of view.
 
     Parameters
@@ -146,7 +208,7 @@ def plot_residuals(model: BackgroundModel, residuals: NDArray[np.float64]) -> Fi
     return figure
 
 
-def plot_field_values(model: BackgroundModel, values: NDArray[np.float64], label: str) -> Figure:
+def plot_field_values(model: RatesToDraw, values: NDArray[np.float64], label: str) -> Figure:
     """Draw values over the field of view.
 
     Parameters
@@ -173,7 +235,7 @@ def _figure() -> tuple[Figure, Axes]:
 
 
 def _draw_field(
-    ax: Axes, model: BackgroundModel, values: NDArray[np.float64], norm: Normalize, cmap: str = "viridis"
+    ax: Axes, model: RatesToDraw, values: NDArray[np.float64], norm: Normalize, cmap: str = "viridis"
 ) -> QuadMesh:
     lon, lat = (axis.edges.to_value("deg") for axis in model.field.axes)
     image = ax.pcolormesh(lon, lat, values.T, norm=norm, cmap=cmap)
@@ -186,7 +248,7 @@ def _norm_of(values: NDArray[np.float64]) -> Normalize:
     return LogNorm(shown.min(), shown.max()) if shown.size and shown.min() < shown.max() else Normalize()
 
 
-def _some_energies(model: BackgroundModel) -> list[int]:
+def _some_energies(model: RatesToDraw) -> list[int]:
     """Return the places of energies with events, at most six that are spread over all."""
     seen = np.flatnonzero((_sum(model.counts) > 0) | model.is_extrapolated)
     if not seen.size:
