@@ -254,8 +254,8 @@ def test_a_grid_forgets_how_much_was_asked_of_what_is_long_gone():
 
 
 def test_maps_that_are_cut_around_one_position_ask_once_where_it_lies(monkeypatch):
-    n_asked, plain = [], wcs_geom.world_to_pixel
-    monkeypatch.setattr(wcs_geom, "world_to_pixel", lambda *args: n_asked.append(args) or plain(*args))
+    n_asked, plain = [], wcs_geom.wcslib_to_pixel
+    monkeypatch.setattr(wcs_geom, "wcslib_to_pixel", lambda *args: n_asked.append(args) or plain(*args))
     geom = WcsGeom.create(npix=(50, 40), binsz=0.1, skydir=CRAB)
     one, other = SkyCoord(83.0, 22.5, unit="deg"), SkyCoord(84.9, 23.7, unit="deg")
     cube = geom.to_cube([MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)])
