@@ -63,7 +63,7 @@ def test_gpu(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run a benchmark: ``nox -s bench -- peer.py --data DIR``; without arguments, the short one on simulated data."""
-    name, *arguments = session.posargs or ["gpu.py", "--quick"]
+    name, *arguments = session.posargs or ["gpu.py", "--quick", "--output", session.create_tmp()]
     session.install(".[peer,test]")
     session.run("python", f"benchmarks/{name}", *arguments, env=ONE_THREAD)
 
