@@ -209,3 +209,21 @@ def test_what_a_file_was_is_known_by_its_bytes(tmp_path):
     assert not known.is_unchanged
     path.unlink()
     assert not known.is_unchanged
+
+
+def test_files_that_cannot_be_found_for_a_while_cost_no_finished_work(settings_of, store, caplog):
+    settings = settings_of(observations={"datastore": str(store)})
+    before = bits_of(run_batch(make_plan(settings)).folder)
+    data, away = store / "data", store / "away"
+    data.rename(away)
+    result = run_batch(plan_to_resume(settings), resume=True)
+    assert (result.n_failed, bits_of(result.folder)) == (0, before)
+    assert result.n_reused > 0
+    assert "the sums of before are used" in caplog.text
+    away.rename(data)
+    caplog.clear()
+    assert run_batch(plan_to_resume(settings), resume=True).n_reused == result.n_reused
+    assert not caplog.records
+    changed = simulate_store(store.parent / "other", 6, seed=77, ontime=60) / "data/run_000002.fits.gz"
+    shutil.copy(changed, data / changed.name)
+    assert run_batch(plan_to_resume(settings), resume=True).n_reused < result.n_reused

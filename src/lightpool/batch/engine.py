@@ -275,7 +275,17 @@ def _done_before(
     elif output.has_observations and not folder.holds_observations(record, compress=output.compress):
         reason = "the datasets of single observations are requested but missing"
     else:
-        inputs.add(compared[0])
+        unchanged, _, missing = compared
+        if missing:
+            # A disk that is not mounted must not cost the work of days: what was read then is still right.
+            log.warning(
+                "observations %s to %s: the sums of before are used, though %d of their files are missing now: %s ...",
+                task.obs_ids[0],
+                task.obs_ids[-1],
+                len(missing),
+                missing[0],
+            )
+        inputs.add(unchanged)
         return record
     log.warning("observations %s to %s are reduced again: %s", task.obs_ids[0], task.obs_ids[-1], reason)
     return None

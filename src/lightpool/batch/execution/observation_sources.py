@@ -136,7 +136,9 @@ class Sources:
         require_unchanged(file for file in files if not is_address(file.path))
         return files
 
-    def compare(self, obs_ids: Sequence[int], before: Sequence[InputFile]) -> tuple[list[InputFile], list[str]]:
+    def compare(
+        self, obs_ids: Sequence[int], before: Sequence[InputFile]
+    ) -> tuple[list[InputFile], list[str], list[str]]:
         """Compare the present files of observations with those from which they were reduced.
 
         A file under another path is the same if its contents are: a data store may be moved.
@@ -152,7 +154,9 @@ class Sources:
         files : list of InputFile
             The unchanged files.
         changed : list of str
-            Paths of files that have changed, are new, or are missing.
+            Paths of files that have changed, or are new.
+        missing : list of str
+            Paths of files from which the observations were reduced, and that are not there now.
 
         Raises
         ------
@@ -161,6 +165,9 @@ class Sources:
         """
         known = {file.path: file for file in before}
         sums = {file.sha256 for file in before}
+        paths = self._paths(obs_ids)
+        gone = [path for path in paths if isinstance(path, Path) and str(path) in known and not path.exists()]
+        paths = [path for path in paths if path not in gone]
 
         def same(path: Place) -> InputFile | None:
             shown = hide_secrets(str(path))
@@ -176,10 +183,9 @@ class Sources:
                 return None
             return file if (file.is_unchanged_at(path) if isinstance(path, str) else file.is_unchanged) else None
 
-        paths = self._paths(obs_ids)
         found = in_threads(same, paths) if any(isinstance(path, str) for path in paths) else list(map(same, paths))
         changed = [hide_secrets(str(path)) for path, file in zip(paths, found, strict=True) if file is None]
-        return [file for file in found if file is not None], changed
+        return [file for file in found if file is not None], changed, list(map(str, gone))
 
     def index_hash(self, obs_ids: Sequence[int]) -> str:
         """Return a hash of the index entries of observations, as far as results depend on them."""
