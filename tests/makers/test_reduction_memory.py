@@ -126,9 +126,9 @@ def test_each_process_takes_as_much_as_a_reduction_of_its_own():
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    """Thirty short simulated runs."""
+    """Fifty short simulated runs."""
     kinds = {"psf_kinds": ("psf_3gauss",), "background_kinds": ("bkg_2d",)}
-    store = simulate_store(tmp_path_factory.mktemp("many"), 30, ontime=20.0, seed=3, **kinds)
+    store = simulate_store(tmp_path_factory.mktemp("many"), 50, ontime=20.0, seed=3, **kinds)
     return DataStore.from_dir(store).get_observations()
 
 
@@ -147,13 +147,14 @@ def test_memory_is_flat_over_many_observations(name, many, chain, monkeypatch):
     taken = []
     tracemalloc.start()
     try:
-        for first in (10, 20):
+        for first in (10, 20, 30, 40):
             maker.run(dataset, many[first : first + 10])
             gc.collect()
             taken.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    per_observation = (taken[1] - taken[0]) / 10
+    # A leak is in each ten; what is kept once, or until a cache of a fixed size is full, is not.
+    per_observation = np.diff(taken).min() / 10
     assert per_observation < 8000, f"{per_observation:.0f} bytes; times, names and a row of the table take 2000"
 
 
