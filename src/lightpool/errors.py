@@ -19,6 +19,7 @@ __all__ = [
     "MissingMapError",
     "NoOverlapError",
     "OutOfMemoryError",
+    "PartialOverlapError",
     "ReductionError",
     "RemoteFileError",
     "ResumeError",
@@ -108,6 +109,10 @@ class NoOverlapError(GeometryError):
 
 class OutOfMemoryError(LightpoolError, MemoryError):
     """Something needs more memory than a device has free; says how much of each, and what to change."""
+
+
+class PartialOverlapError(GeometryError):
+    """A cutout that has to lie on the map lies partly outside of it."""
 
 
 class ReductionError(LightpoolError, RuntimeError):

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from functools import lru_cache
 
-from lightpool.errors import GeometryError, NoOverlapError
+from lightpool.errors import NoOverlapError, PartialOverlapError
 
 __all__ = [
     "CUTOUT_MODES",
@@ -36,12 +36,12 @@ def no_overlap_error(message: str) -> NoOverlapError:
     """
     if "astropy.nddata" not in sys.modules:
         return NoOverlapError(message)
-    from lightpool.maps.geoms.overlap_errors import CutoutOutsideError
+    from lightpool.maps.geoms import overlap_errors
 
-    return CutoutOutsideError(message)
+    return overlap_errors.NoOverlapError(message)
 
 
-def partial_overlap_error(message: str) -> GeometryError:
+def partial_overlap_error(message: str) -> PartialOverlapError:
     """Return the error of a cutout that lies partly outside the map, see `no_overlap_error`.
 
     Parameters
@@ -49,10 +49,10 @@ def partial_overlap_error(message: str) -> GeometryError:
     message : str
     """
     if "astropy.nddata" not in sys.modules:
-        return GeometryError(message)
-    from lightpool.maps.geoms.overlap_errors import CutoutPartlyOutsideError
+        return PartialOverlapError(message)
+    from lightpool.maps.geoms import overlap_errors
 
-    return CutoutPartlyOutsideError(message)
+    return overlap_errors.PartialOverlapError(message)
 
 
 def cutout_origin(position: Sequence[float], npix: Sequence[int]) -> tuple[int, int]:

@@ -1,16 +1,18 @@
-"""Errors of cutouts that derive from those of `astropy.nddata`, which Gammapy raises; imported when there is one."""
+"""Errors of cutouts that derive from those of `astropy.nddata`, which Gammapy raises; imported when there is one.
 
-from astropy.nddata import NoOverlapError as NoOverlapOfArraysError
-from astropy.nddata import PartialOverlapError
+Their names are those of the errors in `lightpool.errors`, so that messages do not depend on what has been imported.
+"""
 
-from lightpool.errors import GeometryError, NoOverlapError
+from astropy import nddata
 
-__all__ = ["CutoutOutsideError", "CutoutPartlyOutsideError"]
+from lightpool import errors
+
+__all__ = ["NoOverlapError", "PartialOverlapError"]
 
 
-class CutoutOutsideError(NoOverlapError, NoOverlapOfArraysError):
+class NoOverlapError(errors.NoOverlapError, nddata.NoOverlapError):
     """A cutout lies entirely outside of the map."""
 
 
-class CutoutPartlyOutsideError(GeometryError, PartialOverlapError):
+class PartialOverlapError(errors.PartialOverlapError, nddata.PartialOverlapError):
     """A cutout that has to lie on the map lies partly outside of it."""
