@@ -15,7 +15,7 @@ from lightpool.batch.execution.executors import Executor, SerialExecutor
 from lightpool.batch.execution.merge import MergeTree
 from lightpool.batch.execution.observation_sources import Sources
 from lightpool.batch.plan import Plan, make_plan
-from lightpool.batch.products.products import product_of
+from lightpool.batch.products.product_of_settings import product_of
 from lightpool.batch.storage.code_version import code_version, package_versions
 from lightpool.batch.storage.files import InputFile, Inputs, changed_files, require_unchanged, sha256_of
 from lightpool.batch.storage.folder import BatchFolder, ChunkRecord

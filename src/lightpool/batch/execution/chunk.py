@@ -12,7 +12,7 @@ from lightpool.batch.storage.files import InputFile, sha256_of
 from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
 from lightpool.batch.storage.outcomes import Outcome, failed_outcome
 from lightpool.batch.storage.partial import Partial
-from lightpool.batch.storage.partials import empty_partial
+from lightpool.batch.storage.partial_of_settings import empty_partial
 from lightpool.batch.storage.provenance import Provenance
 from lightpool.config.batch_settings import BatchSettings
 from lightpool.config.kinds import settings_from_dict

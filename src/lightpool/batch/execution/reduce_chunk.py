@@ -19,10 +19,10 @@ from lightpool.arrays.devices.memory import release_memory
 from lightpool.arrays.devices.staging import Uploads
 from lightpool.batch.execution.current_observation import report_started
 from lightpool.batch.execution.observation_sources import Sources, stamp_of
-from lightpool.batch.execution.works import work_of
+from lightpool.batch.execution.work_of_settings import work_of
 from lightpool.batch.storage.outcomes import Outcome, Status, failed_outcome
 from lightpool.batch.storage.partial import Partial
-from lightpool.batch.storage.partials import empty_partial
+from lightpool.batch.storage.partial_of_settings import empty_partial
 from lightpool.config.batch_settings import BatchSettings
 from lightpool.config.kinds import settings_from_dict
 from lightpool.data import Observation

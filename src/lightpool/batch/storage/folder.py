@@ -35,9 +35,9 @@ from lightpool.batch.storage.code_version import code_version
 from lightpool.batch.storage.files import InputFile, changed_while_in_use, sha256_of, write_aside
 from lightpool.batch.storage.outcomes import Outcome
 from lightpool.batch.storage.partial import Partial
+from lightpool.batch.storage.partial_of_settings import load_partial
 from lightpool.batch.storage.partial_stack import PartialStack
 from lightpool.batch.storage.partial_sums import PartialSums
-from lightpool.batch.storage.partials import load_partial
 from lightpool.batch.storage.records import ChunkRecord, read_json
 from lightpool.config.batch_settings import BatchSettings
 from lightpool.config.kinds import settings_from_dict
