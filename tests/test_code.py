@@ -14,6 +14,7 @@ from code_measures import (
 PATHS = files_in(SOURCE)
 
 
+@pytest.mark.slow
 def test_few_public_parameters_and_returns_have_no_type():
     """What remains is listed in docs/decisions/0010-types-and-sub-packages.md."""
     parameters, returns = bare_any(PATHS)

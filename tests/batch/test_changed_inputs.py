@@ -211,6 +211,7 @@ def test_what_a_file_was_is_known_by_its_bytes(tmp_path):
     assert not known.is_unchanged
 
 
+@pytest.mark.slow
 def test_files_that_cannot_be_found_for_a_while_cost_no_finished_work(settings_of, store, caplog):
     settings = settings_of(observations={"datastore": str(store)})
     before = bits_of(run_batch(make_plan(settings)).folder)

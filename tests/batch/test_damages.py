@@ -109,6 +109,7 @@ def test_good_runs_are_reduced_and_each_bad_one_is_named_with_its_cause(settings
     assert bits_of(result.folder) == bits_of(Path(good.output.folder))
 
 
+@pytest.mark.slow
 def test_the_check_names_the_same_runs(damaged_store):
     done = CliRunner().invoke(main, ["check", str(damaged_store), "--json", "--workers", "2"])
     assert done.exit_code == 4

@@ -107,6 +107,7 @@ def test_an_unknown_cluster_is_refused(name):
         dask_cluster(name).__enter__()
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_ends_is_one_line(settings_of, monkeypatch):
     distributed = pytest.importorskip("distributed")
     from lightpool.batch.execution.dask_cluster import DaskExecutor

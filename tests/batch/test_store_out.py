@@ -104,6 +104,7 @@ def test_each_run_has_a_table_of_its_own_normalised_to_its_counts(settings_of, t
     assert one.norm != 1
 
 
+@pytest.mark.slow
 def test_tables_of_runs_are_interpolated_in_zenith(settings_of, tmp_path):
     groups = [{"by": "zenith", "n_bin": 2, "spacing": "cos_zenith"}]
     made(settings_of(output={"tables": "runs"}, groups=groups))

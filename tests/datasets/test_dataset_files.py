@@ -116,6 +116,7 @@ def test_a_dataset_without_maps_is_written_and_read(tmp_path, geom):
     assert back.meta_table is None
 
 
+@pytest.mark.slow
 def test_datasets_and_models_come_back_from_their_files(make_dataset, tmp_path):
     datasets = Datasets([make_dataset(1, "a"), make_dataset(2, "b b")])
     datasets.models = [FoVBackgroundModel("a"), FoVBackgroundModel("b b")]

@@ -107,6 +107,7 @@ def asymmetric(kind):
     return kind(axes, data=10.0 + lon + coords["energy_true"], unit=unit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ASYMMETRIC, ids=lambda kind: kind.tag)
 def test_a_table_that_depends_on_the_direction_is_drawn_with_labels(kind):
     asymmetric(kind).peek()

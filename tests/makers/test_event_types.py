@@ -67,6 +67,7 @@ def bits(dataset):
     return {name: to_host(array).tobytes() for name, array in sums_of(dataset).items()}
 
 
+@pytest.mark.slow
 def test_a_stack_for_each_type_is_that_of_a_run_of_its_own(device, typed):
     found = DatasetsMaker(chain(), response_sets="files").run(empty(), runs(typed))
     assert found.names == ["stacked-type-0", "stacked-type-1+2"]
@@ -176,6 +177,7 @@ def test_types_that_overlap_by_definition_say_so(typed, caplog):
     assert found.names == ["stacked-type-0+1", "stacked-type-1+2"]
 
 
+@pytest.mark.slow
 def test_the_good_times_of_a_filter_are_split_too(timed, caplog):
     (observation,) = runs(timed, 1)
     start = observation.tstart

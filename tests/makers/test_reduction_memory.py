@@ -124,12 +124,20 @@ def test_each_process_takes_as_much_as_a_reduction_of_its_own():
     assert "processes" in str(three)
 
 
+def simulated(folder, n_run):
+    """Short simulated runs."""
+    kinds = {"psf_kinds": ("psf_3gauss",), "background_kinds": ("bkg_2d",)}
+    return DataStore.from_dir(simulate_store(folder, n_run, ontime=20.0, seed=3, **kinds)).get_observations()
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    return simulated(tmp_path_factory.mktemp("few"), 3)
+
+
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    """Fifty short simulated runs."""
-    kinds = {"psf_kinds": ("psf_3gauss",), "background_kinds": ("bkg_2d",)}
-    store = simulate_store(tmp_path_factory.mktemp("many"), 50, ontime=20.0, seed=3, **kinds)
-    return DataStore.from_dir(store).get_observations()
+    return simulated(tmp_path_factory.mktemp("many"), 50)
 
 
 @pytest.mark.slow
@@ -158,13 +166,13 @@ def test_memory_is_flat_over_many_observations(name, many, chain, monkeypatch):
     assert per_observation < 8000, f"{per_observation:.0f} bytes; times, names and a row of the table take 2000"
 
 
-def test_a_reduction_leaves_nothing_loaded_in_the_observations_of_the_user(many):
-    DatasetsMaker(CHAINS["field of view"]).run(reference(), many[:3])
-    assert all(not observation._loaded for observation in many[:3])
+def test_a_reduction_leaves_nothing_loaded_in_the_observations_of_the_user(few):
+    DatasetsMaker(CHAINS["field of view"]).run(reference(), few[:3])
+    assert all(not observation._loaded for observation in few[:3])
 
 
-def test_parts_that_the_user_set_by_hand_or_holds_are_kept(many):
-    observation = many[0].copy()
+def test_parts_that_the_user_set_by_hand_or_holds_are_kept(few):
+    observation = few[0].copy()
     aeff, gti = observation.aeff, observation.gti
     observation.aeff = aeff
     DatasetsMaker(CHAINS["field of view"]).run(reference(), Observations([observation]))
@@ -223,9 +231,9 @@ class Hungry(Maker):
         return xp.ones(2**50, dtype=xp.float64, device=dataset.device.handle)
 
 
-def test_a_step_that_runs_out_of_memory_is_named_with_its_maps(device, many):
+def test_a_step_that_runs_out_of_memory_is_named_with_its_maps(device, few):
     with pytest.raises(ReductionError, match="observation 1: Hungry failed with OutOfMemoryError") as caught:
-        DatasetsMaker([MapDatasetMaker(), Hungry()]).run(reference(), many[:2])
+        DatasetsMaker([MapDatasetMaker(), Hungry()]).run(reference(), few[:2])
     cause = caught.value.__cause__
     assert isinstance(cause, OutOfMemoryError)
     assert "Hungry on a MapDataset (counts 3 x 60 x 60 86.4 kB, exposure" in str(cause)
@@ -238,27 +246,27 @@ def no_room(*args, **kwargs):
 
 
 @pytest.mark.parametrize("chain", ["maps", "rings"])
-def test_a_stack_that_runs_out_of_memory_says_so(device, many, chain, monkeypatch):
-    first, second = DatasetsMaker(CHAINS[chain], stack_datasets=False, cutout_width="9 deg").run(reference(), many[:2])
+def test_a_stack_that_runs_out_of_memory_says_so(device, few, chain, monkeypatch):
+    first, second = DatasetsMaker(CHAINS[chain], stack_datasets=False, cutout_width="9 deg").run(reference(), few[:2])
     monkeypatch.setattr("lightpool.maps.stacking.add_product", no_room)
     message = rf"stacking on a {first.tag} \(counts .*\) needs more memory than device '{first.device}' has.*no room"
     with pytest.raises(OutOfMemoryError, match=message):
         first.stack(second)
 
 
-def test_maps_of_an_observation_that_do_not_fit_are_refused_before_they_are_made(device, many, monkeypatch):
+def test_maps_of_an_observation_that_do_not_fit_are_refused_before_they_are_made(device, few, monkeypatch):
     dataset = reference(npix=1000, binsz=0.004, n_energy=4)
     monkeypatch.setattr(memory, "free_memory", lambda device: 50 * MB)
     message = r"what MapDatasetMaker makes of observation 1 \(counts 4 x 1000 x 1000 32 MB, .*\) would take 68 MB"
     with pytest.raises(OutOfMemoryError, match=message):
-        MapDatasetMaker().run(dataset, many[0])
+        MapDatasetMaker().run(dataset, few[0])
 
 
-def test_cutouts_that_a_maker_needs_are_refused_before_they_are_made(many, monkeypatch):
+def test_cutouts_that_a_maker_needs_are_refused_before_they_are_made(few, monkeypatch):
     dataset = reference(npix=1000, binsz=0.004, n_energy=9)
     counts = np.asarray(dataset.counts.data)
     monkeypatch.setattr(memory, "free_memory", lambda device: 50 * MB)
     maker = DatasetsMaker([safe(), MapDatasetMaker()])
     with pytest.raises(OutOfMemoryError, match="a cutout of a MapDataset"):
-        maker.run(dataset, many[:1])
+        maker.run(dataset, few[:1])
     assert np.all(counts == 0)

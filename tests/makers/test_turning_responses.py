@@ -111,6 +111,7 @@ def reduced(observation, dataset, selection=("exposure", "psf", "edisp", "backgr
 POINTING = culminating(PALMA, 22.0, hour_angle=-0.6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
 def test_a_symmetric_response_is_the_same_in_every_alignment(device, alignment):
     data = np.ones((2, 6, 6))
@@ -235,6 +236,7 @@ def test_a_field_that_does_not_turn_yet_is_watched_until_it_does():
     assert len(seconds) > 10
 
 
+@pytest.mark.slow
 def test_only_good_times_count(device):
     """A field is not where it was during a gap."""
     observation = watched(POINTING, 7200.0)
@@ -255,6 +257,7 @@ def test_only_good_times_count(device):
     )
 
 
+@pytest.mark.slow
 def test_the_sky_moves_through_the_field_of_a_drift_scan(device):
     altaz = AltAz(az=120 * u.deg, alt=70 * u.deg)
     scan = Observation.create(
@@ -312,6 +315,7 @@ def test_spectra_and_thresholds_take_the_field_as_it_turns(device):
     assert_allclose(to_host(livetime.data).ravel(), to_host(pixel.exposure.data).ravel() / on_axis / 3600, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_healpix_pixels_turn_too(device):
     observation = watched(POINTING)
     region = f"DISK({POINTING.ra.deg},{POINTING.dec.deg},1.5)"

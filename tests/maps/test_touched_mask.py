@@ -50,6 +50,7 @@ def test_a_safe_mask_touches_the_pixels_of_a_response_as_the_interpolation_says(
             assert_array_equal(mask.interp_to_geom(new, fill_value=None).data, interpolated(mask, new))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_any_mask_touches_what_the_interpolation_says(data):

@@ -42,6 +42,7 @@ def rows_of(page, table):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("axes", "tables", "titles"),
     [
