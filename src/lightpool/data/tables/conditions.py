@@ -92,7 +92,7 @@ def evaluate_expression(expression: str, columns: Mapping[str, NDArray[Any]], n_
         If the expression cannot be parsed, or names an unknown column.
     """
     try:
-        tree = ast.parse(expression.strip(), mode="eval")
+        tree = _parsed(expression.strip())
         with np.errstate(all="ignore"):  # values that are not finite are compared too
             result = np.asarray(_Evaluator(columns).visit(tree.body))
         return np.broadcast_to(result, (n_row,)).copy()
@@ -106,6 +106,12 @@ def evaluate_expression(expression: str, columns: Mapping[str, NDArray[Any]], n_
         raise ValueError(f"selection {_brief(expression)} mixes types that do not fit: {error}") from error
     except (ValueError, ArithmeticError) as error:
         raise ValueError(f"selection {_brief(expression)}: {error}") from error
+
+
+def _parsed(expression: str) -> ast.Expression:
+    if "\0" in expression:  # a ValueError up to Python 3.11.3, a SyntaxError since
+        raise SyntaxError("it contains a null byte")
+    return ast.parse(expression, mode="eval")
 
 
 def _brief(expression: str) -> str:
