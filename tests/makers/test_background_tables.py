@@ -6,6 +6,7 @@ from dataclasses import replace
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.io import fits
 from background_runs import FOV, OFFSET
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -424,6 +425,44 @@ def test_a_file_of_a_model_is_a_table_of_gadf_and_more(tmp_path, field, kind):
     table.write(tmp_path / "plain.fits")
     with pytest.raises(FormatError, match="no background model"):
         BackgroundModel.read(tmp_path / "plain.fits")
+
+
+def test_long_texts_and_names_of_columns_are_not_cut_in_files(tmp_path):
+    telescopes, column = ",".join(map(str, range(1, 120))), "MEAN_OF_THE_OPTICAL_EFFICIENCY_OF_ALL_MIRRORS"
+    sums_of(4, rows=lambda i: {"TELLIST": telescopes, column: float(i)}).write(tmp_path / "sums.fits")
+    sums = BackgroundSums.read(tmp_path / "sums.fits")
+    by = [GroupRunsBy.telescopes(), GroupRunsBy.by_column(column, n_bin=2)]
+    for model in BackgroundTableMaker().run(sums, by):
+        model.write(tmp_path / "model.fits", overwrite=True)
+        again = BackgroundModel.read(tmp_path / "model.fits")
+        assert (again.name, again.validity, again.means) == (model.name, model.validity, model.means)
+        assert again.validity["TELLIST"] == telescopes
+        assert Background2D.read(tmp_path / "model.fits").meta["CBD10001"] == f'TELLIST("{telescopes}")'
+
+
+def test_files_in_other_units_are_read_in_theirs(tmp_path):
+    sums = sums_of(3, rows=lambda i: {"ZEN_PNT": 10.0 * i})
+    model = BackgroundTableMaker().run(sums, [])[0]
+    for value, hdu, name, unit, factor in (
+        (sums, "AXES", "energy", "GeV", 1e3),
+        (sums, "RUNS", "ZEN_PNT", "rad", np.pi / 180),
+        (sums, "RUNS", "EXCLUDED", "h sr", 1 / 3600),
+        (model, "AXES", "offset", "arcmin", 60),
+        (model, "STATISTICS", "RATE", "s-1 TeV-1 sr-1", 1e6),
+    ):
+        path = tmp_path / f"{hdu}-{name}.fits"
+        value.write(path)
+        with fits.open(path, mode="update") as hdus:
+            hdus[hdu].data[name] *= factor
+            hdus[hdu].columns[name].unit = unit
+        again = type(value).read(path)
+        assert_allclose(again.exposure, value.exposure)
+        assert_allclose(again.energy_axis.edges, value.energy_axis.edges)
+        assert_allclose(again.field.axes[0].edges, value.field.axes[0].edges)
+        if value is model:
+            assert_allclose(again.rate, model.rate)
+        else:
+            assert_allclose(again.runs["ZEN_PNT"], sums.runs["ZEN_PNT"])
 
 
 def test_models_are_summed_up_in_a_table():

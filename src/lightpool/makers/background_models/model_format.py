@@ -23,6 +23,7 @@ __all__ = ["keywords_of", "read_model", "write_model"]
 
 _FORMAT = "lightpool background model"
 _UNITS = {"ZEN_PNT": "deg", "AZ_PNT": "deg", "MJD_START": "d"}
+_STATISTICS_UNITS = {"RATE": "s-1 MeV-1 sr-1", "ERROR": "s-1 MeV-1 sr-1", "EXPOSURE": "s sr"}
 _ARRAYS = ("RATE", "ERROR", "COUNTS", "EXPOSURE", "REMAINING", "CENTRE_FACTOR", "IS_EXTRAPOLATED")
 
 
@@ -151,21 +152,19 @@ def write_model(model: ModelToWrite, filename: PathInput, overwrite: bool) -> No
     statistics["NAME"] = [model.name]
     for name in ("ONTIME", "LIVETIME", "NORM", "NORM_ERROR"):
         statistics[name] = [float(getattr(model, name.lower()))]
-    for name, unit in (("RATE", "s-1 MeV-1 sr-1"), ("ERROR", "s-1 MeV-1 sr-1"), ("EXPOSURE", "s sr")):
+    for name, unit in _STATISTICS_UNITS.items():
         statistics[name].unit = u.Unit(unit)
     intervals = [(np.nan, np.nan, each) if isinstance(each, str) else (*each, "") for each in model.validity.values()]
     low, high, text = zip(*intervals, strict=True) if intervals else ((), (), ())
     validity = Table(
         {
-            "COLUMN": np.array(list(model.validity), dtype="U32"),
+            "COLUMN": np.array(list(model.validity), dtype=str),
             "LOW": np.array(low, dtype=float),
             "HIGH": np.array(high, dtype=float),
-            "TEXT": np.array(text, dtype="U64"),
+            "TEXT": np.array(text, dtype=str),
         }
     )
-    means = Table(
-        {"COLUMN": np.array(list(model.means), dtype="U32"), "MEAN": np.array([*model.means.values()], float)}
-    )
+    means = Table({"COLUMN": np.array(list(model.means), dtype=str), "MEAN": np.array([*model.means.values()], float)})
     hdus = [
         model.table.to_table_hdu(),
         axes_hdu(model.energy_axis, model.field),
@@ -197,7 +196,9 @@ def read_model(filename: PathInput) -> ModelContent:
         )
     with parsing(file.source):
         energy_axis, field = read_axes_hdu(file)
-        one = {name: np.asarray(values)[0] for name, values in file.table("STATISTICS").columns.items()}
+        statistics = file.table("STATISTICS")
+        one = {name: np.asarray(values)[0] for name, values in statistics.columns.items()}
+        one |= {name: statistics.quantity(name)[0].to_value(unit) for name, unit in _STATISTICS_UNITS.items()}
         validity, means = file.table("VALIDITY").columns, file.table("MEANS").columns
         shape = (energy_axis.nbin, *field.shape)
         return ModelContent(

@@ -88,7 +88,7 @@ def read_axes_hdu(file: Any) -> tuple[MapAxis, FieldBins]:
     table = file.table("AXES")
     axes = [
         MapAxis.from_edges(
-            u.Quantity(np.asarray(table.columns[name])[0], _UNITS[name]),
+            table.quantity(name)[0].to(_UNITS[name]),
             name=name,
             interp=header_text(table.header, "EINTERP", table.source) if name == "energy" else "lin",
         )
@@ -140,9 +140,12 @@ def read_sums(filename: PathInput) -> SumsContent:
     with parsing(file.source):
         energy_axis, field = read_axes_hdu(file)
         table, entries = file.table("RUNS"), file.table("ENTRIES")
+        # In the units of the column, whoever wrote it.
         runs = {name: np.asarray(values) for name, values in table.columns.items()}
+        runs |= {name: table.quantity(name).to_value(unit) for name, unit in _RUN_UNITS.items() if name in runs}
         first = np.concatenate([[0], np.cumsum(runs.pop("N_ENTRY"))]).astype(np.int64)
-        excluded = np.asarray(runs.pop("EXCLUDED"), dtype=float)
+        excluded = table.quantity("EXCLUDED").to_value("s sr")
+        del runs["EXCLUDED"]
         # A column of one bin has no dimension for it, and one of no rows has any.
         excluded = excluded.reshape(len(first) - 1, -1) if len(first) > 1 else np.zeros((0, field.n_bin))
         bins, events = (np.asarray(entries.columns[name]).astype(np.int32) for name in ("BIN", "EVENTS"))
