@@ -1,6 +1,6 @@
 """Differences between array libraries: the main job, rings and spectra on each device, map by map.
 
-    python benchmarks/backends.py --data DIR [--devices torch cuda ...] [--page docs/backends.md]
+    python benchmarks/backends.py --data DIR [--devices torch cuda ...] [--page docs/explanation/backends.md]
 
 DIR is a DL3 folder with the H.E.S.S. public test data release 1 (runs 23523, 23592, 23526, 23559). Every device of this
 machine does the jobs in double and in single precision; each map is compared with that of NumPy in double precision.

@@ -45,7 +45,7 @@ from lightpool.simulate import simulate_store
 TARGETS = {"crab": (83.63, 22.01), "msh15-52": (228.53, -59.16), "pks2155": (329.72, -30.22), "3c273": (187.28, 2.05)}
 WAYS = {"serial": None, "Dask, 1 worker": "local:1", "Dask, 2 workers": "local:2"}
 FILES = Path(__file__).parent / "results"
-PICTURE = Path(__file__).parents[1] / "docs" / "batch_memory.png"
+PICTURE = Path(__file__).parents[1] / "docs/explanation/batch_memory.png"
 
 
 def map_target(name: str, lon: float, lat: float, **more: Any) -> dict[str, Any]:

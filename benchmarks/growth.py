@@ -31,7 +31,7 @@ from lightpool.maps import MapAxis, WcsGeom
 from lightpool.simulate import simulate_store
 
 CENTER = (83.633, 22.0145)
-PICTURE = Path(__file__).parents[1] / "docs" / "growth.png"
+PICTURE = Path(__file__).parents[1] / "docs/performance/growth.png"
 
 
 def reduce(

@@ -1,4 +1,4 @@
-"""How much maps in single precision may differ from those in double precision; docs/precision.md states the same."""
+"""How much maps in single precision may differ from those in double precision; docs/explanation/precision.md states the same."""
 
 from typing import Any
 

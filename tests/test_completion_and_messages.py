@@ -1,4 +1,4 @@
-"""Completion in shells, and messages in Python: see docs/command_line.md."""
+"""Completion in shells, and messages in Python: see docs/reference/command_line.md."""
 
 import logging
 import re
@@ -14,7 +14,7 @@ import lightpool
 from lightpool.cli import main
 
 SOURCE = Path(lightpool.__file__).parent
-PAGE = (Path(__file__).parents[1] / "docs/command_line.md").read_text()
+PAGE = (Path(__file__).parents[1] / "docs/reference/command_line.md").read_text()
 
 
 def completions(shell, *words):

@@ -30,12 +30,12 @@ def program_of(page):
 @pytest.mark.parametrize("page", ["devices.md", "interchange.md", "memory.md", "precision.md"])
 def test_snippets_of_a_page_run_one_after_the_other(page):
     pytest.importorskip("torch")
-    done = subprocess.run([sys.executable, "-c", program_of(DOCS / page)], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program_of(DOCS / "explanation" / page)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_every_module_that_reads_an_array_back_is_named_in_the_page_about_devices():
-    page = (DOCS / "devices.md").read_text()
+    page = (DOCS / "explanation/devices.md").read_text()
     reading = {
         str(path.relative_to(SOURCE))
         for path in SOURCE.rglob("*.py")

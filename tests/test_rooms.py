@@ -1,4 +1,4 @@
-"""The rooms of the package import one way, and each heavy library has one door (docs/architecture.md)."""
+"""The rooms of the package import one way, and each heavy library has one door (docs/explanation/architecture.md)."""
 
 import ast
 import subprocess

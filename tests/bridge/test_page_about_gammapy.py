@@ -1,4 +1,4 @@
-"""docs/gammapy.md: its lines run, and its report is the one of its script."""
+"""docs/explanation/gammapy.md: its lines run, and its report is the one of its script."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from lightpool.gammapy.acceleration.take_over import TAKE_OVERS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "gammapy.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/explanation/gammapy.md").read_text()
 BLOCKS = re.findall(r"(?:<!-- file: (?P<name>\S+) -->\n)?^```(\w+)\n(.*?)^```", PAGE, flags=re.M | re.S)
 
 

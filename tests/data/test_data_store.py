@@ -209,7 +209,7 @@ def test_observations_are_grouped_by_a_column(three):
     assert {key: value.ids for key, value in groups.items()} == {"N_TELS_3": ["1", "3"], "N_TELS_4": ["2"]}
 
 
-# -- faults, each with its rule in docs/data_errors.md
+# -- faults, each with its rule in docs/reference/data_errors.md
 
 
 def broken(folder, obs_id, part):

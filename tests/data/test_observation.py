@@ -264,7 +264,7 @@ def test_a_wrong_pointing_is_refused(arguments, message):
         FixedPointingInfo(fixed_icrs=(1, 2))
 
 
-# -- faults, each with its rule in docs/data_errors.md
+# -- faults, each with its rule in docs/reference/data_errors.md
 
 
 @pytest.mark.parametrize(

@@ -364,7 +364,7 @@ def test_sums_of_many_runs_in_single_precision(n_run):
 
 
 def test_bounds_are_those_of_the_documentation():
-    page = (Path(__file__).parents[2] / "docs" / "precision.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/explanation/precision.md").read_text()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     stated = {row[0]: row[3] for row in rows if len(row) == 4}
     assert stated[", ".join(EXACT)] == "equal"

@@ -36,7 +36,7 @@ def test_tools_check_the_code_for_the_oldest_python():
 
 
 def test_the_page_about_support_lists_each_python_and_each_lowest_version():
-    page = (ROOT / "docs/support.md").read_text()
+    page = (ROOT / "docs/reference/support.md").read_text()
     assert [row[0] for row in rows_of(page, "Python")] == PYTHONS
     lowest = dict(re.match(r"([\w-]+)>=([\d.]+)", dependency).groups() for dependency in PROJECT["dependencies"])
     assert dict(rows_of(page, "package")) == lowest

@@ -1,8 +1,8 @@
-"""Compare the public names of Gammapy's data reduction with those of lightpool, and write docs/names.md.
+"""Compare the public names of Gammapy's data reduction with those of lightpool, and write docs/reference/names.md.
 
 Run it in an environment with Gammapy 2.1 (the extra ``[peer]``)::
 
-    python tests/peer/public_names.py           # writes docs/names.md
+    python tests/peer/public_names.py           # writes docs/reference/names.md
     python tests/peer/public_names.py --check   # fails if anything is missing without a reason, or out of date
 
 A name is what a module of `gammapy.maps`, `irf`, `data`, `datasets` and `makers` lists in ``__all__``, or defines as a
@@ -30,7 +30,7 @@ import yaml
 __all__ = ["PACKAGES", "PAGE", "Row", "known_reasons", "page_of", "problems", "rows", "rows_in"]
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "names.md"
+PAGE = ROOT / "docs/reference/names.md"
 REASONS = Path(__file__).with_name("names_not_here.yaml")
 PACKAGES = ("maps", "irf", "data", "datasets", "makers")
 NOT_YET = "not yet"

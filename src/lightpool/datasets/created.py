@@ -148,7 +148,8 @@ def reduced(dataset: MapDataset, observation: Observation, selection: Sequence[s
     observation : Observation
     selection : list of str, what is made
     """
-    # By its name, as Gammapy is loaded: makers know datasets, so datasets cannot know them (docs/architecture.md).
+    # By its name, as Gammapy is loaded: makers know datasets, so datasets cannot know them
+    # (docs/explanation/architecture.md).
     makers: GammapyObject = import_module("lightpool.makers")
     made: MapDataset = makers.MapDatasetMaker(selection=selection).run(dataset, observation)
     return made

@@ -205,7 +205,7 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
     def data(self) -> Array:
         """Values, an array of shape ``geom.data_shape`` on the device of the map.
 
-        Other libraries use it without a copy through their ``from_dlpack``, see ``docs/interchange.md``.
+        Other libraries use it without a copy through their ``from_dlpack``, see ``docs/explanation/interchange.md``.
         """
         values = self._array()
         if not self._is_shared:

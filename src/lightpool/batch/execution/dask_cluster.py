@@ -25,7 +25,7 @@ _LATEST_WAIT = "60s"
 _HELP = "valid clusters are tcp://HOST:PORT, tls://HOST:PORT, local:N, slurm:N and cuda"
 _TLS_HELP = (
     "tls:// needs the certificates of the cluster: set distributed.comm.tls.ca-file, .client.cert and .client.key in "
-    "the configuration of Dask, see docs/batch.md"
+    "the configuration of Dask, see docs/explanation/batch.md"
 )
 
 
