@@ -30,7 +30,9 @@ def program_of(page):
 @pytest.mark.parametrize("page", ["devices.md", "interchange.md", "memory.md", "precision.md"])
 def test_snippets_of_a_page_run_one_after_the_other(page):
     pytest.importorskip("torch")
-    done = subprocess.run([sys.executable, "-c", program_of(DOCS / "explanation" / page)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program_of(DOCS / "explanation" / page)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

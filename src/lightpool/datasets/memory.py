@@ -92,7 +92,8 @@ def estimate_memory(
     Returns
     -------
     estimate : MemoryEstimate
-        It does not count the pixel coordinates that geometries keep, nor the tables of files; see docs/explanation/memory.md.
+        It does not count the pixel coordinates that geometries keep, nor the tables of files;
+        see docs/explanation/memory.md.
     """
     dtype = find_precision(precision)
     shapes = {name: (tuple(geom.data_shape), dtype) for name in map_names}

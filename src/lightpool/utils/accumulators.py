@@ -30,8 +30,8 @@ class Accumulator(Generic[T, SumsT]):
 
     A stack of many observations holds values that are not sums themselves: the mean point spread function, the
     acceptance of the OFF region, the union of the good time intervals. Each of them follows from sums that can be
-    extended in any order (see "The response algebra" in ``docs/explanation/architecture.md``), but computing it after each
-    observation would be slow and would round once per observation. So an accumulator is in one of two states:
+    extended in any order (see "The response algebra" in ``docs/explanation/architecture.md``), but computing it after
+    each observation would be slow and would round once per observation. So an accumulator is in one of two states:
 
     - **finished**: it holds the value. `sums` is None.
     - **growing**: it holds the sums (a `Sums` object), to which anyone adds. `value` computes the value, stores it in
