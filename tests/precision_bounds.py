@@ -1,4 +1,4 @@
-"""How much maps in single precision may differ from those in double precision; as stated in docs/explanation/precision.md."""
+"""How much maps in single precision may differ from those in double precision: docs/explanation/precision.md."""
 
 from typing import Any
 
