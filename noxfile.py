@@ -69,6 +69,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site in docs/_build/html, with the tutorials executed; a warning is an error."""
+    session.install(".[docs]")
+    folder = session.posargs or ["docs/_build/html"]
+    session.run("sphinx-build", "-W", "--keep-going", "-j", "auto", "-b", "html", "docs", *folder, env=ONE_THREAD)
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the source distribution and the wheel, and check their descriptions and what they contain."""
     session.install("build", "twine")

@@ -53,7 +53,7 @@ ROOT = DOCS.parent
 PAGES = sorted(
     page
     for page in ROOT.rglob("*.md")
-    if not any(part.startswith(("venv", ".")) for part in page.relative_to(ROOT).parts)
+    if not any(part.startswith(("venv", ".", "_build")) for part in page.relative_to(ROOT).parts)
 )
 
 

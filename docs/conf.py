@@ -1,0 +1,107 @@
+"""Settings of Sphinx: ``sphinx-build -W --keep-going -b html docs docs/_build/html`` builds the site.
+
+Environment variables:
+
+- ``LIGHTPOOL_DOCS_EXECUTE=off`` leaves out the results of tutorials, for somebody who writes other pages;
+- ``LIGHTPOOL_DOCS_SWITCHER`` is the address of the list of versions; without it, the site knows this version alone;
+- ``LIGHTPOOL_SHARED`` is the folder of real data, for tutorials; a folder ``shared`` next to the checkout by default.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import lightpool
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_extensions"))
+
+project = "lightpool"
+author = "The lightpool developers"
+copyright = f"2026, {author}"
+version = release = lightpool.__version__
+
+extensions = [
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_click",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinxcontrib.mermaid",
+    "intersphinx_if_reachable",
+    "links_to_files",
+]
+exclude_patterns = ["_build", "**.ipynb_checkpoints"]
+templates_path = ["_templates"]
+default_role = "py:obj"
+nitpicky = True
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "substitution"]
+myst_fence_as_directive = ["mermaid"]
+myst_heading_anchors = 4
+pages_of_files = {"CONTRIBUTING.md": "contributing/index", "README.md": "index", "CHANGELOG.md": "changelog"}
+
+# Notebooks. Sphinx executes a page again only if it changed, so that a cache of results, which would not know that the
+# package changed, is not needed.
+nb_execution_mode = "off" if os.environ.get("LIGHTPOOL_DOCS_EXECUTE") == "off" else "force"
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_execution_in_temp = True
+nb_merge_streams = True
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several notebooks are executed at the same time
+if (HERE.parent.parent / "shared" / "data").is_dir():
+    os.environ.setdefault("LIGHTPOOL_SHARED", str(HERE.parent.parent / "shared"))
+
+autosummary_generate = True
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+
+intersphinx_addresses = {
+    "astropy": "https://docs.astropy.org/en/stable/",
+    "gammapy": "https://docs.gammapy.org/2.1/",
+    "matplotlib": "https://matplotlib.org/stable/",
+    "numpy": "https://numpy.org/doc/stable/",
+    "python": "https://docs.python.org/3/",
+    "regions": "https://astropy-regions.readthedocs.io/en/stable/",
+    "scipy": "https://docs.scipy.org/doc/scipy/",
+}
+intersphinx_disabled_reftypes = ["std:doc"]
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"lightpool {version}"
+html_static_path = ["_static"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "navbar_end": ["version-switcher", "theme-switcher"],
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version", "theme-version"],
+    "switcher": {
+        "json_url": os.environ.get("LIGHTPOOL_DOCS_SWITCHER", "_static/switcher.json"),
+        "version_match": version,
+    },
+    "check_switcher": False,
+}
+if (HERE / "_static/logo.svg").exists():
+    html_logo = "_static/logo.svg"
+    html_theme_options["logo"] = {
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo-dark.svg",
+        "alt_text": "lightpool",
+    }
+if (HERE / "_static/favicon.svg").exists():
+    html_favicon = "_static/favicon.svg"
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ |In \[\d*\]: | {2,5}\.\.\.: "
+copybutton_prompt_is_regexp = True
