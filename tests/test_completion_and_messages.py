@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from astropy.io import fits
 from click.testing import CliRunner
 
 import lightpool
 from lightpool.cli import main
+from lightpool.simulate import simulate_store
 
 SOURCE = Path(lightpool.__file__).parent
 PAGE = (Path(__file__).parents[1] / "docs/reference/command_line.md").read_text()
@@ -92,21 +94,111 @@ def test_the_page_lists_the_loggers_that_there_are():
     assert {name.partition(".")[0] for name in loggers() - own} == {"gammapy", "py"}  # py.warnings: those of Python
 
 
-@pytest.mark.slow
-def test_importing_the_package_leaves_logging_as_it_is_and_warnings_are_seen_without_any_setting():
-    code = """
-import logging
-import lightpool, lightpool.makers, lightpool.datasets, lightpool.data, lightpool.cli
-names = ["lightpool", *(name for name in logging.root.manager.loggerDict if name.startswith("lightpool."))]
-assert [name for name in names if logging.getLogger(name).handlers or logging.getLogger(name).level] == []
-log = logging.getLogger("lightpool.makers.safe")
-log.warning("observation 7 contributes nothing")
-log.info("unheard")
-logging.getLogger("lightpool").addHandler(logging.NullHandler())
-log.warning("unheard too")
-"""
+SAFE = 'logging.getLogger("lightpool.makers.safe").warning("no exposure")'
+PRINTED = "WARNING: no exposure [lightpool.makers.safe]"
+TO_STDERR = "handler = logging.StreamHandler(); handler.setFormatter(logging.Formatter('mine: %(message)s'))"
+
+
+def printed(*lines):
+    """Lines on standard error of a script that imports lightpool."""
+    code = "\n".join(("import logging, logging.config, sys", "import lightpool", *lines))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.splitlines() == ["observation 7 contributes nothing"]
+    assert done.stdout == ""
+    return done.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([SAFE], [PRINTED]),
+        ([SAFE.replace("warning", "error")], [PRINTED.replace("WARNING", "ERROR")]),
+        ([SAFE.replace("warning", "info")], []),
+        (["import importlib; importlib.reload(lightpool)", SAFE], [PRINTED]),
+        (
+            ['[sys.modules.pop(name) for name in [*sys.modules] if "lightpool" in name]; import lightpool', SAFE],
+            [PRINTED],
+        ),
+        ([SAFE.replace("no exposure", r"Crab\x1b[31m\nWARNING: forged")], None),
+        (['logging.getLogger("gammapy").addHandler(logging.NullHandler())', SAFE], [PRINTED]),
+    ],
+    ids=["warning", "error", "info", "reload", "imported twice", "escapes", "other package"],
+)
+def test_warnings_are_printed_where_logging_is_not_set_up(lines, expected):
+    if expected is None:
+        expected = [r"WARNING: Crab\x1b[31m", "    WARNING: forged [lightpool.makers.safe]"]
+    assert printed(*lines) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (['logging.basicConfig(format="mine: %(message)s")'], ["mine: no exposure"]),
+        (['logging.basicConfig(format="mine: %(message)s", level="DEBUG")'], ["mine: no exposure"]),
+        (
+            ['logging.basicConfig(format="mine: %(message)s", handlers=[logging.StreamHandler()])'],
+            ["mine: no exposure"],
+        ),
+        ([TO_STDERR, 'logging.getLogger("lightpool").addHandler(handler)'], ["mine: no exposure"]),
+        ([TO_STDERR, 'logging.getLogger("lightpool.makers").addHandler(handler)'], ["mine: no exposure"]),
+        ([TO_STDERR, 'logging.getLogger("lightpool.data").addHandler(handler)'], [PRINTED]),
+        ([TO_STDERR, 'handler.setLevel("ERROR"); logging.getLogger().addHandler(handler)'], []),
+        (
+            [TO_STDERR, 'logging.getLogger().addHandler(handler); logging.getLogger("lightpool").propagate = False'],
+            [PRINTED],
+        ),
+        (
+            ['logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "root": {"level": "INFO"}})'],
+            [PRINTED],
+        ),
+        (["logging.captureWarnings(True)"], [PRINTED]),
+    ],
+    ids=[
+        "root",
+        "DEBUG",
+        "handlers=",
+        "package",
+        "part",
+        "other part",
+        "level",
+        "not propagated",
+        "no handler",
+        "warnings",
+    ],
+)
+def test_a_handler_of_the_user_is_the_only_one_that_prints(lines, expected):
+    assert printed(*lines, SAFE) == expected
+
+
+@pytest.mark.parametrize("line", re.findall(r"^(logging\.getLogger\(\"lightpool\"\)\S*)", PAGE, flags=re.M))
+def test_the_documented_lines_turn_warnings_off(line):
+    assert printed(line, SAFE) == []
+
+
+def test_without_the_handler_that_prints_nothing_is_printed():
+    remove = "log.removeHandler(next(each for each in log.handlers if type(each) is not logging.NullHandler))"
+    assert printed('log = logging.getLogger("lightpool")', remove, SAFE) == []
+
+
+@pytest.mark.slow
+def test_no_level_is_set_and_no_other_logger_has_handlers():
+    names = '["lightpool", *(name for name in logging.root.manager.loggerDict if name.startswith("lightpool."))]'
+    show = "print([n for n in names if logging.getLogger(n).handlers], file=sys.stderr)"
+    level = "print([n for n in names if logging.getLogger(n).level], file=sys.stderr)"
+    modules = "import lightpool.makers, lightpool.datasets, lightpool.data, lightpool.cli"
+    assert printed(modules, f"names = {names}", show, level) == ["['lightpool']", "[]"]
+
+
+@pytest.mark.slow
+def test_a_script_without_any_setting_is_told_of_assumed_numbers(tmp_path):
+    store = simulate_store(tmp_path / "store", 1, ontime=10.0)
+    with fits.open(store / "data" / "run_000001.fits.gz", mode="update") as hdus:
+        hdus["BKG"].header["TUNIT7"] = "per something"
+    read = f"from lightpool.data import DataStore; DataStore.from_dir({str(store)!r}).obs(1).bkg"
+    (line,) = printed(read)
+    assert line.startswith("WARNING: ")
+    assert line.endswith(
+        "unit 'per something' is not known, taken as s-1 MeV-1 sr-1 [lightpool.irf.tables.table_rules]"
+    )
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from lightpool.names import find_in_gammapy, install
+from lightpool.utils.messages import add_handlers
 
 __version__: str
 """The version of the installed package; in an editable installation, that of the day when it was installed."""
@@ -46,3 +47,4 @@ def __dir__() -> list[str]:
 
 
 install()
+add_handlers()

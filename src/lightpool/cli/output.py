@@ -10,7 +10,7 @@ from types import TracebackType
 
 import click
 
-from lightpool.utils import pbar
+from lightpool.utils.messages import LineFormatter, TerminalHandler
 from lightpool.utils.secret_texts import hide_secrets
 from lightpool.utils.text import printable
 
@@ -56,23 +56,6 @@ def printable_errors() -> Iterator[None]:
         raise
 
 
-class _Lines(logging.Formatter):
-    """Log records without control characters, passwords and tokens; further lines are indented, unlike records."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(hide_secrets(super().format(record))).replace("\n", "\n    ")
-
-
-class _TerminalHandler(logging.Handler):
-    """Print each record as one line on standard error, however long, and above a progress bar."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            pbar.print_line(self.format(record))
-        except Exception:
-            self.handleError(record)
-
-
 @contextmanager
 def logged(log_file: Path | None = None, *, verbose: bool = False) -> Iterator[None]:
     """Show log messages and warnings on standard error, and write them to a file.
@@ -83,13 +66,13 @@ def logged(log_file: Path | None = None, *, verbose: bool = False) -> Iterator[N
     verbose : bool
         Whether to show messages of level INFO on standard error; the file always contains them.
     """
-    terminal = _TerminalHandler(logging.INFO if verbose else logging.WARNING)
-    terminal.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    terminal = TerminalHandler(logging.INFO if verbose else logging.WARNING)
+    terminal.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     handlers: list[logging.Handler] = [terminal]
     if log_file is not None:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
-        handlers[1].setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handlers[1].setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = [log, logging.getLogger("py.warnings")]
     level = log.level
     log.setLevel(logging.INFO)
