@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from pages import blocks_of
 
 import lightpool
 
@@ -16,15 +17,13 @@ SOURCE = Path(lightpool.__file__).parent
 
 def program_of(page):
     """Give the Python of a page on the lines where it stands, without blocks that need what is not installed."""
-
-    def blank(match):
-        code = match["code"] or ""
-        needed = re.match(r"# needs: (\w+)", code)
-        if not code or (needed and find_spec(needed[1]) is None):
-            return "\n" * match[0].count("\n")
-        return "\n" + code + "\n"
-
-    return re.sub(r"^```python\n(?P<code>.*?)^```\n|^[^\n]*\n", blank, page.read_text(), flags=re.M | re.S)
+    text = page.read_text()
+    lines = [""] * text.count("\n")
+    for block in blocks_of(text):
+        needed = re.match(r"# needs: (\w+)", block.text)
+        if block.language == "python" and not (needed and find_spec(needed[1]) is None):
+            lines[block.line - 1 : block.line - 1 + block.text.count("\n")] = block.text.splitlines()
+    return "\n".join(lines)
 
 
 @pytest.mark.parametrize("page", ["devices.md", "interchange.md", "memory.md", "precision.md"])

@@ -6,15 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from pages import blocks_of
 
 from lightpool.gammapy.acceleration.take_over import TAKE_OVERS
 
 PAGE = (Path(__file__).parents[2] / "docs/explanation/gammapy.md").read_text()
-BLOCKS = re.findall(r"(?:<!-- file: (?P<name>\S+) -->\n)?^```(\w+)\n(.*?)^```", PAGE, flags=re.M | re.S)
+BLOCKS = blocks_of(PAGE)
 
 
 def blocks(language, named=False):
-    return [text for name, kind, text in BLOCKS if kind == language and bool(name) == named]
+    return [block.text for block in BLOCKS if block.language == language and (block.mark == "file") == named]
 
 
 @pytest.fixture(scope="module")
