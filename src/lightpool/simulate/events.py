@@ -1,5 +1,6 @@
 """Draw events of a point source and of the background from the response tables of an instrument."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias
@@ -66,6 +67,8 @@ class SimulatedRun:
     deadtime_fraction : float
     zenith, azimuth : float, deg
         Mean over the run.
+    target : str
+        Name of what is observed.
     """
 
     obs_id: int
@@ -75,6 +78,7 @@ class SimulatedRun:
     deadtime_fraction: float = 0.06
     zenith: float = 45.0
     azimuth: float = 0.0
+    target: str = "simulated source"
 
     @property
     def livetime(self) -> float:
@@ -95,7 +99,7 @@ class Events:
     energy : array of float, TeV
         Reconstructed energy.
     mc_id : array of int
-        1 for the source, 2 for the background.
+        2 for the background, 1 for the source; further sources have 3, 4, ...
     """
 
     time: Values
@@ -106,22 +110,23 @@ class Events:
 
 
 def draw_events(
-    instrument: Instrument, run: SimulatedRun, source: PointSource | None, rng: np.random.Generator
+    instrument: Instrument, run: SimulatedRun, sources: Sequence[PointSource], rng: np.random.Generator
 ) -> Events:
-    """Draw the events of the source (if any) and of the background of a run, at times uniform over the run.
+    """Draw the events of sources and of the background of a run, at times uniform over the run.
 
     Parameters
     ----------
     instrument : Instrument
     run : SimulatedRun
-    source : PointSource or None
+    sources : sequence of PointSource
+        Those outside of the field of view have no events.
     rng : numpy.random.Generator
     """
-    parts = [draw_background(instrument, run, rng)]
-    if source is not None:
-        parts.append(draw_source(instrument, run, source, rng))
-    n_event = sum(part[0].size for part in parts)
-    mc_id = np.repeat([2, 1][: len(parts)], [part[0].size for part in parts])
+    numbers = [2, 1, *range(3, 2 + len(sources))]
+    parts = [draw_background(instrument, run, rng), *(draw_source(instrument, run, one, rng) for one in sources)]
+    sizes = [part[0].size for part in parts]
+    n_event = sum(sizes)
+    mc_id = np.repeat(numbers[: len(parts)], sizes)
     # Times do not depend on the origin of an event: shuffle the events, then give them sorted times.
     order = rng.permutation(n_event)
     lon, lat, energy = (np.concatenate(columns)[order] for columns in zip(*parts, strict=True))
@@ -129,7 +134,7 @@ def draw_events(
 
 
 def expected_source_counts(instrument: Instrument, run: SimulatedRun, source: PointSource) -> tuple[Values, Values]:
-    """Compute the expected number of source events in narrow steps of true energy.
+    """Compute the expected number of source events in narrow steps of true energy; none outside the field of view.
 
     Parameters
     ----------
@@ -144,6 +149,8 @@ def expected_source_counts(instrument: Instrument, run: SimulatedRun, source: Po
     counts : array of float, shape (n_step,)
     """
     tables = _source_tables(instrument, _offset(run, source))
+    if _offset(run, source) > instrument.offset_axis.bounds[1].to_value("deg"):
+        return tables.energy, np.zeros_like(tables.energy)
     return tables.energy, source.flux(tables.energy) * tables.aeff * tables.step * run.livetime
 
 

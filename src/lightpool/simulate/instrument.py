@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.irf import (
+    IRF,
     PSF3D,
     Background2D,
     Background3D,
@@ -216,6 +217,31 @@ class Instrument:
         """Radius of an ON region that contains about three quarters of the events of a point source."""
         axes = [self.energy_axis, self.offset_axis]
         return RadMax2D(axes=axes, data=2 * _on_centers(psf_width, axes), unit="deg")
+
+    def tables(self, *, point_like: bool = False) -> dict[str, IRF]:
+        """Return the tables that a file of an observation has, by kind: "aeff", "edisp", "psf", "bkg", "rad_max".
+
+        Parameters
+        ----------
+        point_like : bool
+            Return tables for events inside the cut of `rad_max` around a point source: the effective area is
+            multiplied by the part of the events that pass the cut, and there are no PSF and no background.
+        """
+        if not point_like:
+            kinds = ("aeff", "edisp", "psf", "bkg", "rad_max")
+            return {kind: getattr(self, kind) for kind in kinds}
+        aeff, edisp, rad_max = self.aeff, self.edisp, self.rad_max
+        axes = [self.energy_true_axis, self.offset_axis]
+        energy, offset = (axis.center for axis in axes)
+        cut = 2 * _on_centers(psf_width, axes) * u.deg
+        # The cut is at reconstructed energies. The width of the PSF changes so slowly that true ones are close enough.
+        passing = self.psf.containment(rad=cut, energy_true=energy[:, np.newaxis], offset=offset)
+        data = aeff.data * passing.to_value("")
+        return {
+            "aeff": EffectiveAreaTable2D(axes=axes, data=data, unit=aeff.unit, meta=aeff.meta, is_pointlike=True),
+            "edisp": EnergyDispersion2D(axes=edisp.axes, data=edisp.data, meta=edisp.meta, is_pointlike=True),
+            "rad_max": RadMax2D(axes=rad_max.axes, data=rad_max.data, unit=rad_max.unit, is_pointlike=True),
+        }
 
 
 def _on_centers(function: Callable[..., Values], axes: list[MapAxis]) -> Values:

@@ -16,12 +16,13 @@ from lightpool.simulate.events import Events, PointSource, SimulatedRun, draw_ev
 from lightpool.simulate.instrument import BACKGROUND_KINDS, PSF_KINDS, Instrument
 from lightpool.utils.pbar import progress_bar
 
-__all__ = ["simulate_store", "wobble_runs"]
+__all__ = ["FIRST_MIDNIGHT", "simulate_store", "wobble_runs"]
 
 # Site of H.E.S.S. in Namibia
 _LOCATION = {"GEOLON": 16.50022, "GEOLAT": -23.27178, "ALTITUDE": 1835.0}  # deg, deg, m
-_REFERENCE = Time("2020-01-01T00:00:00", scale="tt")
-# MJD 58849 is 2020-01-01, as _REFERENCE.
+# Reference time of the files, and start of the first day with runs
+FIRST_MIDNIGHT = Time("2020-01-01T00:00:00", scale="tt")
+# MJD 58849 is 2020-01-01, as FIRST_MIDNIGHT.
 _TIME_KEYS = {"MJDREFI": 58849, "MJDREFF": 0.0, "TIMEUNIT": "s", "TIMESYS": "TT", "TIMEREF": "LOCAL"}
 _DOCUMENT = "https://gamma-astro-data-formats.readthedocs.io"
 _N_NIGHT = 12  # runs per night, half an hour each
@@ -64,7 +65,7 @@ def wobble_runs(
                 obs_id=first_id + i,
                 pointing=center.icrs.directional_offset_by(angles[i % 4] * u.deg, wobble_offset * u.deg),
                 # From 21:00 (75600 s) on, with two minutes between runs.
-                start=_REFERENCE + TimeDelta(night * 86400 + 75600 + in_night * (ontime + 120), format="sec"),
+                start=FIRST_MIDNIGHT + TimeDelta(night * 86400 + 75600 + in_night * (ontime + 120), format="sec"),
                 ontime=ontime,
                 zenith=float(rng.uniform(42, 50)),
                 azimuth=float(rng.uniform(-20, 20)) % 360,
@@ -77,10 +78,12 @@ def simulate_store(
     folder: str | Path,
     n_run: int = 4,
     *,
-    source: PointSource | None = None,
+    source: PointSource | Sequence[PointSource] | None = None,
+    runs: Sequence[SimulatedRun] | None = None,
     seed: int = 0,
     ontime: float = 1680.0,
     wobble_offset: float = 0.5,
+    point_like: bool = False,
     psf_kinds: Sequence[str] = PSF_KINDS,
     background_kinds: Sequence[str] = BACKGROUND_KINDS,
     overwrite: bool = False,
@@ -90,15 +93,19 @@ def simulate_store(
     Parameters
     ----------
     folder : str or Path
-        Created if missing. The files are ``obs-index.fits.gz``, ``hdu-index.fits.gz`` and
-        ``data/run_NNNNNN.fits.gz``.
+        Gets ``obs-index.fits.gz``, ``hdu-index.fits.gz`` and files ``data/run_NNNNNN.fits.gz``; created if missing.
     n_run : int
-    source : PointSource, optional
-        At the centre of the wobble positions; the Crab nebula by default. A norm of zero makes an empty field.
+    source : PointSource or sequence of PointSource, optional
+        The Crab nebula by default; a norm of zero makes an empty field. The first one is at the centre of the wobble
+        positions.
+    runs : sequence of SimulatedRun, optional
+        Pointings and times of the runs, instead of ``n_run`` wobble runs of length ``ontime``.
     seed : int
         Each run has its own random stream: the first n runs are the same for any ``n_run``.
     ontime : float, s
     wobble_offset : float, deg
+    point_like : bool
+        Whether the responses are for events inside the directional cut RAD_MAX, without PSF and background.
     psf_kinds, background_kinds : sequence of str
         Kinds of response tables, taken in turn; see `Instrument`.
     overwrite : bool
@@ -110,24 +117,40 @@ def simulate_store(
     folder = make_path(folder)
     if (folder / "obs-index.fits.gz").exists() and not overwrite:
         raise FileExistsError(f"{folder} already contains a data store; choose another folder or overwrite=True")
-    source = PointSource() if source is None else source
-    # Stream 0 belongs to no run: their numbers begin at 1.
-    runs = wobble_runs(
-        n_run, source.position, ontime=ontime, wobble_offset=wobble_offset, rng=np.random.default_rng([seed, 0])
-    )
+    sources = _all_sources(source)
+    if runs is None:
+        rng = np.random.default_rng([seed, 0])  # stream 0 belongs to no run: their numbers begin at 1
+        runs = wobble_runs(n_run, sources[0].position, ontime=ontime, wobble_offset=wobble_offset, rng=rng)
+    _refuse_unusable(runs)
     (folder / "data").mkdir(parents=True, exist_ok=True)
     rows = []
     for i, run in enumerate(progress_bar(runs, "simulated runs")):
         instrument = _instrument(psf_kinds[i % len(psf_kinds)], background_kinds[i % len(background_kinds)])
-        rng = np.random.default_rng([seed, run.obs_id])
-        events = draw_events(instrument, run, source, rng)
+        events = draw_events(instrument, run, sources, np.random.default_rng([seed, run.obs_id]))
         name = f"data/run_{run.obs_id:06d}.fits.gz"
-        hdus = HDUList([PrimaryHDU(), _events_hdu(run, events), _gti_hdu(run), *_response_hdus(instrument)])
+        hdus = HDUList([PrimaryHDU(), _events_hdu(run, events), _gti_hdu(run), *_response_hdus(instrument, point_like)])
         write_fits(hdus, folder / name, overwrite=overwrite)
-        rows += list(_hdu_index_rows(run, name, instrument))
-    write_fits(HDUList([PrimaryHDU(), _obs_index(runs)]), folder / "obs-index.fits.gz", overwrite=overwrite)
-    write_fits(HDUList([PrimaryHDU(), _hdu_index(rows)]), folder / "hdu-index.fits.gz", overwrite=overwrite)
+        rows += list(_hdu_index_rows(run, name, instrument, point_like))
+    for name, table in (("obs-index", _obs_index(runs)), ("hdu-index", _hdu_index(rows))):
+        write_fits(HDUList([PrimaryHDU(), table]), folder / f"{name}.fits.gz", overwrite=overwrite)
     return folder
+
+
+def _all_sources(source: PointSource | Sequence[PointSource] | None) -> list[PointSource]:
+    if source is None or isinstance(source, PointSource):
+        return [PointSource() if source is None else source]
+    if len(source) == 0:
+        raise ValueError("source is an empty list; for a field without gamma rays, pass PointSource(norm=0)")
+    return list(source)
+
+
+def _refuse_unusable(runs: Sequence[SimulatedRun]) -> None:
+    """Refuse numbers of runs that are not those of files and of random streams."""
+    numbers = [run.obs_id for run in runs]
+    if not numbers:
+        raise ValueError("runs is an empty list, expected at least one SimulatedRun")
+    if len(set(numbers)) < len(numbers) or min(numbers) < 1:
+        raise ValueError(f"runs have the numbers (obs_id) {numbers}, expected different ones from 1 on")
 
 
 @lru_cache(maxsize=16)
@@ -137,21 +160,15 @@ def _instrument(psf_kind: str, background_kind: str) -> Instrument:
 
 
 @lru_cache(maxsize=16)
-def _response_hdus(instrument: Instrument) -> tuple[BinTableHDU, ...]:
+def _response_hdus(instrument: Instrument, point_like: bool) -> tuple[BinTableHDU, ...]:
     hdus = []
-    for attribute, name in (
-        ("aeff", "AEFF"),
-        ("edisp", "EDISP"),
-        ("psf", "PSF"),
-        ("bkg", "BKG"),
-        ("rad_max", "RAD_MAX"),
-    ):
-        hdu = getattr(instrument, attribute).to_table_hdu(format="gadf-dl3")
+    for kind, response in instrument.tables(point_like=point_like).items():
+        hdu = response.to_table_hdu(format="gadf-dl3")
         table = Table(hdu.data)
         for column in table.colnames:  # float32, as in the files of observatories
             table[column] = table[column].astype(np.float32)
             table[column].unit = hdu.columns[column].unit
-        single = table_to_hdu(table, name)
+        single = table_to_hdu(table, kind.upper())
         # `unique`: keywords of the float32 columns are not replaced by those of the original ones.
         single.header.extend(hdu.header, unique=True)
         hdus.append(single)
@@ -159,7 +176,7 @@ def _response_hdus(instrument: Instrument) -> tuple[BinTableHDU, ...]:
 
 
 def _seconds(time: Time) -> float:
-    return float((time - _REFERENCE).to_value("s"))
+    return float((time - FIRST_MIDNIGHT).to_value("s"))
 
 
 def _events_hdu(run: SimulatedRun, events: Events) -> BinTableHDU:
@@ -192,7 +209,7 @@ def _run_keys(run: SimulatedRun) -> dict[str, str | int | float]:
         "OBS_ID": run.obs_id,
         "TELESCOP": "LIGHTPOOL",
         "INSTRUME": "SIMULATED",
-        "OBJECT": "simulated source",
+        "OBJECT": run.target,
         "OBS_MODE": "POINTING",
         "TSTART": _seconds(start),
         "TSTOP": _seconds(stop),
@@ -221,13 +238,13 @@ def _gti_hdu(run: SimulatedRun) -> BinTableHDU:
     return hdu
 
 
-def _hdu_index_rows(run: SimulatedRun, name: str, instrument: Instrument) -> Iterator[_IndexRow]:
+def _hdu_index_rows(run: SimulatedRun, name: str, instrument: Instrument, point_like: bool) -> Iterator[_IndexRow]:
     path = Path(name)
-    kinds = [("events", "events", "EVENTS"), ("gti", "gti", "GTI"), ("aeff", "aeff_2d", "AEFF")]
-    kinds += [("edisp", "edisp_2d", "EDISP"), ("psf", instrument.psf_kind, "PSF")]
-    kinds += [("bkg", instrument.background_kind, "BKG"), ("rad_max", "rad_max_2d", "RAD_MAX")]
-    for hdu_type, hdu_class, hdu_name in kinds:
-        yield run.obs_id, hdu_type, hdu_class, str(path.parent), path.name, hdu_name
+    classes = {"aeff": "aeff_2d", "edisp": "edisp_2d", "psf": instrument.psf_kind}
+    classes |= {"bkg": instrument.background_kind, "rad_max": "rad_max_2d"}
+    kinds = ["events", "gti", *instrument.tables(point_like=point_like)]
+    for kind in kinds:
+        yield run.obs_id, kind, classes.get(kind, kind), str(path.parent), path.name, kind.upper()
 
 
 def _hdu_index(rows: list[_IndexRow]) -> BinTableHDU:
@@ -237,7 +254,7 @@ def _hdu_index(rows: list[_IndexRow]) -> BinTableHDU:
     return hdu
 
 
-def _obs_index(runs: list[SimulatedRun]) -> BinTableHDU:
+def _obs_index(runs: Sequence[SimulatedRun]) -> BinTableHDU:
     rows = [_run_keys(run) | {"ZEN_PNT": run.zenith, "N_TELS": 4} for run in runs]
     units = {"RA_PNT": "deg", "DEC_PNT": "deg", "ALT_PNT": "deg", "AZ_PNT": "deg", "ZEN_PNT": "deg"}
     units |= {"TSTART": "s", "TSTOP": "s", "ONTIME": "s", "LIVETIME": "s"}
