@@ -17,13 +17,11 @@ from astropy.io import fits
 from small_reductions import MAP, SPECTRUM, bits_of
 
 import lightpool
-from lightpool.batch import engine as engine_module
 from lightpool.batch import make_plan, plan_to_resume, run_batch
-from lightpool.batch.execution import chunk as chunk_module
 from lightpool.batch.execution import reduce_chunk as reduce_module
 from lightpool.batch.execution.chunk import run_chunk
 from lightpool.batch.execution.executors import ProcessExecutor
-from lightpool.batch.storage import folder as folder_module
+from lightpool.batch.storage import code_version as code_version_module
 from lightpool.batch.storage.code_version import code_version
 from lightpool.batch.storage.folder import BatchFolder
 from lightpool.batch.storage.provenance import read_provenance
@@ -276,8 +274,7 @@ def test_other_code_is_noticed_and_told(settings_of, monkeypatch, caplog):
     assert run_batch(plan_to_resume(settings), resume=True).n_reused == 3
     assert "reduced again" not in caplog.text
     before = code_version()
-    for module in (engine_module, chunk_module, folder_module):
-        monkeypatch.setattr(module, "code_version", lambda: "0.1.0+source.other")
+    monkeypatch.setattr(code_version_module, "code_version", lambda: "0.1.0+source.other")
     result = run_batch(plan_to_resume(settings), resume=True)
     assert result.n_reused == 0
     assert "all observations are reduced again" in caplog.text

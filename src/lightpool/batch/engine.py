@@ -16,7 +16,7 @@ from lightpool.batch.execution.merge import MergeTree
 from lightpool.batch.execution.observation_sources import Sources
 from lightpool.batch.plan import Plan, make_plan
 from lightpool.batch.products.product_of_settings import product_of
-from lightpool.batch.storage.code_version import code_version, package_versions
+from lightpool.batch.storage.code_version import package_versions, version_for
 from lightpool.batch.storage.files import InputFile, Inputs, changed_files, require_unchanged, sha256_of
 from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
 from lightpool.batch.storage.foreign_files import refuse_to_replace
@@ -141,12 +141,12 @@ def _prepare(folder: BatchFolder, settings: BatchSettings, *, resume: bool, rest
     if restart:
         folder.clear()
     if folder.is_begun:
-        _warn_of_another_version(folder, code_version())
+        _warn_of_another_version(folder, version_for(settings))
     folder.remove_leftovers()
 
 
 def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, report: Callable[[ChunkRecord], None]) -> BatchResult:
-    settings, version, begun = plan.settings, code_version(), datetime.now(UTC)
+    settings, version, begun = plan.settings, version_for(plan.settings), datetime.now(UTC)
     shared = tuple(InputFile.of(path) for path in dict.fromkeys(settings.files))  # before they are read
     inputs, sources = Inputs(shared), Sources(settings)
     folder.write_plan(settings, plan.chunks, version)
@@ -219,7 +219,7 @@ def _finish(
     settings = plan.settings
     outcomes = [outcome for record in records for outcome in record.outcomes]
     inputs = [file for record in records for file in record.inputs]
-    provenance = Provenance.now(settings, outcomes, inputs, begun, code_version())
+    provenance = Provenance.now(settings, outcomes, inputs, begun, version_for(settings))
     single = {name: sha256 for record in records for name, sha256 in record.files.items()}
     product = product_of(settings)
     single |= product.write_beside(folder, outcomes, sums)

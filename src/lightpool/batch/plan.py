@@ -1,6 +1,7 @@
 """Plan a reduction before anything runs: observations, chunks, targets, memory."""
 
 import math
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -16,6 +17,7 @@ from lightpool.config.background import BackgroundSettings
 from lightpool.config.batch_settings import BatchSettings, Observations
 from lightpool.config.build import build_position, build_reduction, build_store
 from lightpool.config.build_background import build_background_maker, build_table_maker
+from lightpool.config.own_makers import own_code, require_own_code_as_imported
 from lightpool.config.settings import Settings
 from lightpool.config.targets import Target
 from lightpool.data import DataStore, ObservationTable
@@ -113,6 +115,10 @@ class Plan:
             yield f"    {', '.join(step.type for step in target.makers)}"
             size, more = format_bytes(cost.n_bytes), format_bytes(cost.stack_bytes)
             yield f"    {size} in each worker, {more} for each further group"
+        if own := own_code(settings):
+            yield from ("", "Code of your own makers")
+            for name, version in own.items():
+                yield f"  {name}: {sys.modules[name].__file__}, {version}"
         yield from ("", "Groups")
         for groups in settings.groups:
             yield f"  {groups.name}: by {groups.by}"
@@ -178,6 +184,8 @@ def _renamed(
 def make_plan(settings: BatchSettings, previous: Sequence[Sequence[int]] = ()) -> Plan:
     """Select the observations and divide them into chunks. Only the index files of the data store are opened.
 
+    The makers are built, which runs the code of those of the user.
+
     Parameters
     ----------
     settings : BatchSettings
@@ -187,8 +195,10 @@ def make_plan(settings: BatchSettings, previous: Sequence[Sequence[int]] = ()) -
     Raises
     ------
     ConfigError
-        If an observation or column does not exist in the data store, or no observation is selected.
+        If an observation or column does not exist in the data store, no observation is selected, or a maker cannot be
+        built.
     """
+    require_own_code_as_imported(settings)
     REMOTE_CACHE.forget()  # a process that plans again wants to know what is there now
     store = _open(settings.observations)
     # Built first, because this checks their files and bins.

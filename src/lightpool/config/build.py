@@ -21,12 +21,14 @@ from lightpool.config.makers import (
     FoVBackgroundSettings,
     MapDatasetSettings,
     OffRunsBackgroundSettings,
+    OwnMakerSettings,
     PhaseBackgroundSettings,
     ReflectedRegionsSettings,
     RingBackgroundSettings,
     SafeMaskSettings,
     SpectrumDatasetSettings,
 )
+from lightpool.config.own_makers import build_own_maker, own_class, require_place, takes_exclusion_mask
 from lightpool.config.positions import Circle, Point, Position
 from lightpool.config.quantities import is_quantity
 from lightpool.config.regions import checked_regions
@@ -131,17 +133,39 @@ def build_dataset(target: Target, name: str | None = None) -> MapDataset:
 
 
 def build_makers(target: Target) -> list[Maker]:
-    """Create the makers of a target in their order, with its exclusion mask."""
-    kinds = [_PLAIN_MAKERS.get(type(step), ReflectedRegionsBackgroundMaker) for step in target.makers]
-    mask = build_exclusion(target) if any(issubclass(kind, _EXCLUDING) for kind in kinds) else None
+    """Create the makers of a target in their order, with its exclusion mask.
+
+    Raises
+    ------
+    ConfigError
+        If one cannot be created; names the target.
+    """
+    kinds = [_kind_of(target, number) for number in range(len(target.makers))]
+    excluding = [
+        takes_exclusion_mask(kind) if isinstance(step, OwnMakerSettings) else issubclass(kind, _EXCLUDING)
+        for step, kind in zip(target.makers, kinds, strict=True)
+    ]
+    mask = build_exclusion(target) if any(excluding) else None
     makers: list[Maker] = []
-    for step in target.makers:
-        makers.append(
-            _build_off_runs(target, step, makers, mask)
-            if isinstance(step, OffRunsBackgroundSettings)
-            else _build_maker(step, mask)
-        )
+    for number, (step, kind) in enumerate(zip(target.makers, kinds, strict=True)):
+        if isinstance(step, OffRunsBackgroundSettings):
+            makers.append(_build_off_runs(target, step, makers, mask))
+        elif isinstance(step, OwnMakerSettings):
+            with _named(target, f"makers.{number} ({step.type})"):
+                makers.append(build_own_maker(step, kind, mask))
+        else:
+            makers.append(_build_maker(step, mask))
     return makers
+
+
+def _kind_of(target: Target, number: int) -> type[Maker]:
+    step = target.makers[number]
+    if not isinstance(step, OwnMakerSettings):
+        return _PLAIN_MAKERS.get(type(step), ReflectedRegionsBackgroundMaker)
+    with _named(target, f"makers.{number} ({step.type})"):
+        kind = own_class(step)
+        require_place(kind, number, "spectrum" if isinstance(target, SpectrumTarget) else "map")
+    return kind
 
 
 def build_off_runs(target: Target) -> list[Observation]:
@@ -163,10 +187,11 @@ def build_off_runs(target: Target) -> list[Observation]:
 def _build_off_runs(
     target: Target, step: OffRunsBackgroundSettings, before: list[Maker], mask: Map | None
 ) -> OffRunsBackgroundMaker:
-    assert isinstance(before[0], MapDatasetMaker)  # the settings are validated
     assert mask is None or isinstance(mask, WcsNDMap)  # as the pixels of the target
     longest = step.max_time_difference
     with _named(target, step.type):
+        if not isinstance(before[0], MapDatasetMaker):
+            raise ValueError(f"it bins the OFF events with a MapDatasetMaker, and the first maker is {before[0]!r}")
         return OffRunsBackgroundMaker(
             build_off_runs(target),
             max_zenith_difference=u.Quantity(step.max_zenith_difference),
@@ -347,7 +372,7 @@ def _named(target: Target, key: str) -> Iterator[None]:
         yield
     except ConfigError:
         raise
-    except (OSError, TypeError, ValueError) as error:
+    except (ImportError, OSError, TypeError, ValueError) as error:
         raise ConfigError(f"target {target.name!r}: {key} cannot be used: {error}") from error
 
 

@@ -1,17 +1,31 @@
 """Settings of the reduction steps; the keys are the names of the makers' arguments."""
 
+import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import astropy.units as u
-from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
-from lightpool.config.paths import PlaceText
+from lightpool.config.paths import PathText, PlaceText
 from lightpool.config.quantities import DurationText, EnergyText, NonNegativeAngleText, PositiveAngleText
 from lightpool.config.section import Section
 from lightpool.makers import SafeMaskMaker
 
-__all__ = ["HealpixStep", "MapStep", "SpectrumStep"]
+__all__ = ["HealpixStep", "MapStep", "OwnMakerSettings", "SpectrumStep"]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -194,7 +208,67 @@ class PhaseBackgroundSettings(Section):
     """Column of the event list."""
 
 
-MapStep = Annotated[
+_OWN_TYPE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+def _module_and_class(name: str) -> str:
+    """Return the name of a maker of a user, as ``module:Class``."""
+    module = name.rpartition(":")[0]
+    if _OWN_TYPE.fullmatch(name) and not module.endswith(".py"):
+        if name.startswith("__main__:"):
+            raise ValueError("other processes cannot import __main__; put the maker into a module, as my_makers.py")
+        return name
+    hint = ""
+    if module.endswith(".py") or "/" in module or "\\" in module:
+        path = Path(module.replace("\\", "/"))
+        hint = f"; for the file {module} write {path.stem}:..., and python_path: {path.parent}"
+    raise ValueError(f"got {name!r}, expected the module and the class of a maker, as my_makers:MyMaker{hint}")
+
+
+class OwnMakerSettings(Section):
+    """A maker of your own, a class derived from `lightpool.makers.Maker`; all other keys are its arguments."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
+
+    type: Annotated[str, AfterValidator(_module_and_class), Field(json_schema_extra={"pattern": ":"})]
+    """Module and class, as my_makers:MyMaker."""
+    python_path: PathText | None = None
+    """Folder in which the module is searched, after those of Python; that of the settings file by default."""
+
+    @model_serializer(mode="plain")
+    def _with_options(self) -> dict[str, JsonValue]:
+        # By hand, because null is a value of an option, while other keys without a value are left out.
+        path: dict[str, JsonValue] = {} if self.python_path is None else {"python_path": self.python_path}
+        return {"type": self.type, **path, **self.options}
+
+    @property
+    def module(self) -> str:
+        """Name of its module."""
+        return self.type.partition(":")[0]
+
+    @property
+    def class_name(self) -> str:
+        """Name of its class in the module."""
+        return self.type.partition(":")[2]
+
+    @property
+    def folders(self) -> list[Path]:
+        """Folders in which its module is searched, after those of Python."""
+        return [] if self.python_path is None else [Path(self.python_path)]
+
+    @property
+    def options(self) -> dict[str, JsonValue]:
+        """Arguments of its constructor."""
+        return dict(self.model_extra or {})
+
+
+def _whose_maker(step: object) -> str:
+    kind = step.get("type") if isinstance(step, dict) else getattr(step, "type", None)
+    return "Own" if isinstance(kind, str) and ":" in kind else "Lightpool"
+
+
+_MapStep = Annotated[
     MapDatasetSettings
     | SafeMaskSettings
     | FoVBackgroundSettings
@@ -203,9 +277,13 @@ MapStep = Annotated[
     | OffRunsBackgroundSettings,
     Field(discriminator="type"),
 ]
-HealpixStep = Annotated[MapDatasetSettings | SafeMaskSettings | FoVBackgroundSettings, Field(discriminator="type")]
-"""Steps that do not need pixels in rows and columns."""
-SpectrumStep = Annotated[
+_HealpixStep = Annotated[MapDatasetSettings | SafeMaskSettings | FoVBackgroundSettings, Field(discriminator="type")]
+_SpectrumStep = Annotated[
     SpectrumDatasetSettings | SafeMaskSettings | ReflectedRegionsSettings | PhaseBackgroundSettings,
     Field(discriminator="type"),
 ]
+_OwnStep = Annotated[OwnMakerSettings, Tag("Own")]
+MapStep = Annotated[_OwnStep | Annotated[_MapStep, Tag("Lightpool")], Discriminator(_whose_maker)]
+HealpixStep = Annotated[_OwnStep | Annotated[_HealpixStep, Tag("Lightpool")], Discriminator(_whose_maker)]
+"""Steps that do not need pixels in rows and columns."""
+SpectrumStep = Annotated[_OwnStep | Annotated[_SpectrumStep, Tag("Lightpool")], Discriminator(_whose_maker)]

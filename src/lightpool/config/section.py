@@ -43,7 +43,8 @@ def nearest_key(section: type[Section], location: tuple[int | str, ...]) -> str:
         if fields:
             sections = [inner for annotation in fields for inner in _sections_in(annotation)]
         elif not isinstance(part, int):
-            sections = [each for each in sections if part in _kinds_of(each)]
+            # A tag of a part of a union is no kind.
+            sections = [each for each in sections if part in _kinds_of(each)] or sections
     known = list(dict.fromkeys(name for each in sections for name in each.model_fields))
     near = get_close_matches(str(key), known, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypedDict
 
 from pydantic import Field, field_validator, model_validator
@@ -123,7 +124,24 @@ class Settings(BatchSettings):
         data : dict
             As `to_dict` returns it.
         """
-        return [*super().path_keys(data), *((step, "datastore") for step in _off_runs(data))]
+        own = [step for step in _own_makers(data) if "python_path" in step]
+        found = [*super().path_keys(data), *((step, "datastore") for step in _off_runs(data))]
+        return [*found, *((step, "python_path") for step in own)]
+
+    def resolved(self, folder: Path) -> Self:
+        """Return settings with absolute paths, in which own makers without a path are searched in the folder.
+
+        Parameters
+        ----------
+        folder : Path
+            Where relative paths start.
+        """
+        data = self.to_dict()
+        if not (own := _own_makers(data)):
+            return super().resolved(folder)
+        for step in own:
+            step.setdefault("python_path", ".")
+        return super(Settings, type(self).model_validate(data)).resolved(folder)
 
     @property
     def index_columns(self) -> set[str]:
@@ -142,6 +160,8 @@ class Settings(BatchSettings):
         data["run"] = {key: data["run"][key] for key in ("precision", "chunk_size")}
         for target in data["targets"]:
             target.pop("find_exclusion", None)  # it is made of the finished sums
+        for step in _own_makers(data):
+            step.pop("python_path", None)  # the code is told by its contents, wherever it is
         for step in _off_runs(data):
             # The runs are told by their numbers, and their files by their contents, wherever they are.
             del step["datastore"]
@@ -150,5 +170,13 @@ class Settings(BatchSettings):
 
 def _off_runs(data: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the steps that take a background from OFF runs."""
-    steps = [step for target in data["targets"] for step in target["makers"]]
-    return [step for step in steps if step["type"] == "OffRunsBackgroundMaker"]
+    return [step for step in _steps(data) if step["type"] == "OffRunsBackgroundMaker"]
+
+
+def _own_makers(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps that are makers of the user."""
+    return [step for step in _steps(data) if ":" in step["type"]]
+
+
+def _steps(data: dict[str, Any]) -> list[dict[str, Any]]:
+    return [step for target in data["targets"] for step in target["makers"]]

@@ -7,7 +7,7 @@ import astropy.units as u
 from pydantic import AfterValidator, Discriminator, Field, PositiveFloat, PositiveInt, Tag, model_validator
 
 from lightpool.config.exclusions import Excluded
-from lightpool.config.makers import HealpixStep, MapStep, SpectrumStep
+from lightpool.config.makers import HealpixStep, MapStep, OwnMakerSettings, SpectrumStep
 from lightpool.config.paths import PlaceText
 from lightpool.config.positions import Circle, Point, Position
 from lightpool.config.quantities import EnergyText, NonNegativeAngleText, PositiveAngleText
@@ -162,9 +162,13 @@ class _Target(Section):
 
     @model_validator(mode="after")
     def _first_maker(self) -> Self:
-        steps: list[str] = [step.type for step in self.makers]  # type: ignore[attr-defined]
-        if not steps[0].endswith("DatasetMaker") or sum(step.endswith("DatasetMaker") for step in steps) > 1:
-            raise ValueError(f"makers must begin with the one maker that bins the events, got {', '.join(steps)}")
+        steps: list[MapStep | SpectrumStep] = self.makers  # type: ignore[attr-defined]
+        # Whether a maker of a user bins the events is known when its code runs, see `build_makers`.
+        own = [isinstance(step, OwnMakerSettings) for step in steps]
+        bins = [step.type.endswith("DatasetMaker") for step, is_own in zip(steps, own, strict=True) if not is_own]
+        if not (own[0] or bins[0]) or sum(bins) + own[0] > 1:
+            names = [step.type for step in steps]
+            raise ValueError(f"makers must begin with the one maker that bins the events, got {', '.join(names)}")
         return self
 
 
@@ -268,7 +272,7 @@ class SpectrumTarget(_Target):
     @model_validator(mode="after")
     def _with_exposure(self) -> "SpectrumTarget":
         selection = getattr(self.makers[0], "selection", None)
-        if selection is not None and "exposure" not in selection:
+        if isinstance(selection, list) and "exposure" not in selection:
             raise ValueError(
                 f"the selection of a spectrum must contain exposure, as its files need the livetime; got {selection}"
             )

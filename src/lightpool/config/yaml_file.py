@@ -1,5 +1,7 @@
 """Read and write YAML with the line numbers of keys, to which errors refer."""
 
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
@@ -67,12 +69,21 @@ def explain(error: ValidationError, origin: str, lines: dict[Place, int], sectio
             text = f"unknown key; {nearest_key(section, problem['loc'])}"
         elif problem["type"] == "missing":
             text = "is missing"
+        elif problem["type"] == "union_tag_invalid" and "makers" in location:
+            text = _unknown_maker(problem["ctx"])
         elif problem["type"] == "value_error":
             text = problem["msg"].removeprefix("Value error, ")
         else:
             text = f"got {_brief(problem['input'])}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
         found.append((line or 0, f"{where}: {name}: {text}"))
     return ConfigError("\n".join(text for _, text in sorted(dict.fromkeys(found))))
+
+
+def _unknown_maker(found: Mapping[str, str]) -> str:
+    known = found["expected_tags"].replace("'", "").split(", ")
+    near = get_close_matches(found["tag"], known, n=1, cutoff=0.8)
+    hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(known)}, or module:Class for one of your own"
+    return f"got {found['tag']!r}, expected a maker of this kind of target; {hint}"
 
 
 def _brief(value: object) -> str:

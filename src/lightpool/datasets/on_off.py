@@ -353,18 +353,9 @@ class OnOffDataset(MapDataset):
         ValueError
             If one of them has safe bins but no OFF counts or acceptances.
         """
-        if not isinstance(other, OnOffDataset):
-            raise TypeError(f"expected a dataset with OFF counts to stack, got a {type(other).__name__}")
-        for dataset in (self, other):
-            if dataset.off_sums is None and not _is_stackable(dataset):
-                raise ValueError(
-                    f"dataset {dataset.name!r} has safe bins but lacks counts_off, acceptance or acceptance_off, so it "
-                    "cannot be stacked; give it these maps, or set its mask_safe to False"
-                )
+        other = require_off_stackable(self, other)
         if deviations_are_heard() and not (_has_off_counts(self) or _has_off_counts(other)):
             deviates("stack without any OFF counts")
-        summands = _summands(other)
-        _require_off_stackable(self, other, summands)
         super().stack(other, nan_to_num=nan_to_num)
         with self.memory_errors("stacking"):
             sums = self.off_sums
@@ -373,7 +364,7 @@ class OnOffDataset(MapDataset):
                 # Without a mask: what lies outside the safe mask of this dataset already is kept, see `Dataset.stack`.
                 sums.add(_summands(self), None, nan_to_num)
                 self._off.grow(sums)
-            sums.add(summands, other.mask_safe, nan_to_num)
+            sums.add(_summands(other), other.mask_safe, nan_to_num)
 
     # --- making others of it
 
@@ -426,18 +417,42 @@ class OnOffDataset(MapDataset):
         return self.derived(name, transforms.resample_energy_axis(self, energy_axis) | _joined(self, joined))
 
 
-def _require_off_stackable(dataset: "OnOffDataset", other: "OnOffDataset", summands: dict[str, Map | None]) -> None:
-    """Refuse maps that cannot be added to those of the OFF region of a dataset, before anything is changed."""
+def require_off_stackable(dataset: "OnOffDataset", other: Dataset) -> "OnOffDataset":
+    """Refuse maps that cannot be added to those of the OFF region of a dataset, before anything is changed.
+
+    Parameters
+    ----------
+    dataset : OnOffDataset
+    other : OnOffDataset
+
+    Returns
+    -------
+    other : OnOffDataset
+
+    Raises
+    ------
+    TypeError, ValueError, GeometryError
+        If it has no OFF counts, or they are on another geometry.
+    """
+    if not isinstance(other, OnOffDataset):
+        raise TypeError(f"expected a dataset with OFF counts to stack, got a {type(other).__name__}")
+    for each in (dataset, other):
+        if each.off_sums is None and not _is_stackable(each):
+            raise ValueError(
+                f"dataset {each.name!r} has safe bins but lacks counts_off, acceptance or acceptance_off, so it "
+                "cannot be stacked; give it these maps, or set its mask_safe to False"
+            )
     total = dataset.counts
     if total is None:
         total = Map.from_geom(dataset.geom, device=dataset.device, dtype=dataset.precision)
     own = {} if dataset.off_sums is not None else dataset.off_maps.maps
-    for parts, mask in ((own, None), (summands, other.mask_safe)):
+    for parts, mask in ((own, None), (_summands(other), other.mask_safe)):
         for name, data in parts.items():
             if data is not None:
                 with naming(name, dataset, other):
                     # the sums are numbers without a unit
                     total.require_stackable([data], mask, u.dimensionless_unscaled)
+    return other
 
 
 def _is_stackable(dataset: OnOffDataset) -> bool:

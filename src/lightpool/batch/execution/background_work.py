@@ -60,6 +60,15 @@ class BackgroundWork:
         """Return False: each run has exposure."""
         return False
 
+    def require_addable(self, partial: PartialSums, made: BackgroundSums) -> None:
+        """Refuse nothing: all sums have the same bins.
+
+        Parameters
+        ----------
+        partial : PartialSums
+        made : BackgroundSums
+        """
+
     def add(self, partial: PartialSums, made: BackgroundSums) -> None:
         """Add the sums of a run.
 

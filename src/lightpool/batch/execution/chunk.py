@@ -1,5 +1,6 @@
 """A chunk as a task: what is sent to a worker, and what it returns."""
 
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightpool.batch.execution.reduce_chunk import Keep, reduce_observations, sources_of
-from lightpool.batch.storage.code_version import code_version, package_versions
+from lightpool.batch.storage.code_version import package_versions, version_for
 from lightpool.batch.storage.files import InputFile, sha256_of
 from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
 from lightpool.batch.storage.outcomes import Outcome, failed_outcome
@@ -16,7 +17,7 @@ from lightpool.batch.storage.partial_of_settings import empty_partial
 from lightpool.batch.storage.provenance import Provenance
 from lightpool.config.batch_settings import BatchSettings
 from lightpool.config.kinds import settings_from_dict
-from lightpool.errors import InputChangedError, ReductionError, VersionMismatchError
+from lightpool.errors import ConfigError, InputChangedError, ReductionError, VersionMismatchError
 from lightpool.fits import BinTableHDU
 
 __all__ = ["ChunkTask", "fail_chunk", "run_chunk", "try_chunk"]
@@ -36,7 +37,7 @@ class ChunkTask:
     settings : dict
         See `BatchSettings.to_dict`.
     version : str
-        See `code_version`.
+        See `version_for`.
     packages : mapping of str to str
         See `package_versions`.
     files : tuple of InputFile
@@ -104,7 +105,7 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
             f"{task.obs_ids[0]} to {task.obs_ids[-1]} are not those with which it began. Use --resume to continue with "
             "the present index"
         )
-    return folder.save_chunk(task.key, task.obs_ids, partial, outcomes, inputs, index, files)
+    return folder.save_chunk(task.key, task.obs_ids, partial, outcomes, inputs, index, files, task.version)
 
 
 def try_chunk(task: ChunkTask) -> None:
@@ -135,8 +136,12 @@ def _require_same_code(task: ChunkTask) -> None:
         for name, version in task.packages.items()
         if here.get(name) != version
     ]
-    if task.version != code_version():
-        differ.insert(0, f"lightpool {task.version}, here {code_version()}")
+    try:
+        version = version_for(settings_from_dict(task.settings))
+    except ConfigError as error:
+        raise VersionMismatchError(f"a worker on {platform.node()} cannot reduce anything: {error}") from error
+    if task.version != version:
+        differ.insert(0, f"lightpool {task.version}, here {version}")
     if differ:
         raise VersionMismatchError(
             f"a worker has different versions than the process that started the reduction: {'; '.join(differ)}. "
@@ -163,4 +168,4 @@ def fail_chunk(task: ChunkTask, error: Exception) -> ChunkRecord:
         raise error
     outcomes = [failed_outcome(ReductionError(obs_id, "reducing", error)) for obs_id in task.obs_ids]
     folder = BatchFolder(Path(settings.output.folder))
-    return folder.save_chunk(task.key, task.obs_ids, empty_partial(settings), outcomes, [], "", {})
+    return folder.save_chunk(task.key, task.obs_ids, empty_partial(settings), outcomes, [], "", {}, task.version)

@@ -20,6 +20,7 @@ from lightpool.arrays.devices.staging import Uploads
 from lightpool.batch.execution.current_observation import report_started
 from lightpool.batch.execution.observation_sources import Sources, stamp_of
 from lightpool.batch.execution.work_of_settings import work_of
+from lightpool.batch.storage.code_version import version_for
 from lightpool.batch.storage.outcomes import Outcome, Status, failed_outcome
 from lightpool.batch.storage.partial import Partial
 from lightpool.batch.storage.partial_of_settings import empty_partial
@@ -150,11 +151,18 @@ class Reducer:
             if isinstance(observation, Exception):
                 raise observation
             made = self.work.make(self.sources, obs_id, observation)
+            self._require_addable(partial, obs_id, made)
         except (Exception, SystemExit) as error:
             return self._failed(obs_id, error), None, None
         self.work.add(partial, made)
         status: Status = "empty" if self.work.is_empty(made) else "done"
         return Outcome(obs_id=obs_id, status=status), self.work.pending(made), made
+
+    def _require_addable(self, partial: Partial, obs_id: int, made: Any) -> None:
+        try:
+            self.work.require_addable(partial, made)
+        except Exception as error:
+            raise ReductionError(obs_id, "stacking", error) from error
 
     def _failed(self, obs_id: int, error: BaseException) -> Outcome:
         """Return the outcome of a failed observation; raise if memory is short, CUDA is lost, or on_error is raise."""
@@ -242,11 +250,12 @@ def sources_of(settings: BatchSettings) -> Sources:
 
 
 def _reducer(settings: BatchSettings, device: str) -> Reducer:
-    """Return the reducer of all chunks of a worker, a new one if index or masks have changed."""
-    return _reducer_of(settings.to_json(), device, stamp_of(settings))
+    """Return the reducer of all chunks of a worker, a new one if index, masks or makers of the user have changed."""
+    return _reducer_of(settings.to_json(), device, stamp_of(settings), version_for(settings))
 
 
 # Two: one for the device of the settings, and one for the CPU, to which a chunk falls back.
 @lru_cache(maxsize=2)
-def _reducer_of(settings: str, device: str, stamp: tuple[tuple[str | int, ...], ...]) -> Reducer:
+def _reducer_of(settings: str, device: str, stamp: tuple[tuple[str | int, ...], ...], version: str) -> Reducer:
+    # The version is that of modules of the user, which may be imported again in a session that lives on.
     return Reducer(settings_from_dict(json.loads(settings)), device)

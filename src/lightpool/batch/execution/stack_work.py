@@ -21,6 +21,7 @@ from lightpool.batch.storage.partial_stack import PartialStack
 from lightpool.batch.storage.results import write_dataset
 from lightpool.batch.storage.stack_names import StackKey, StackNames
 from lightpool.config.build import build_reduction, build_theta_squared
+from lightpool.config.makers import OwnMakerSettings
 from lightpool.config.settings import Settings
 from lightpool.config.targets import Target
 from lightpool.data import Observation
@@ -111,6 +112,11 @@ class StackWork:
         self._settings, self._device, self._divisions = settings, device, divisions
         self._names = StackNames(settings)
         self.jobs = [_Job.of(target) for target in settings.targets]
+        self._with_own_makers = {
+            target.name
+            for target in settings.targets
+            if any(isinstance(step, OwnMakerSettings) for step in target.makers)
+        }
         self._references = {job.name: job.reference for job in self.jobs}
 
     def empty(self) -> PartialStack:
@@ -155,6 +161,18 @@ class StackWork:
     def is_empty(self, made: StackMade) -> bool:
         """Return whether an observation lies outside of all targets and groups."""
         return not made.datasets
+
+    def require_addable(self, partial: PartialStack, made: StackMade) -> None:
+        """Raise an error if a dataset cannot be added to its stacks, as makers of the user may return any.
+
+        Parameters
+        ----------
+        partial : PartialStack
+        made : StackMade
+        """
+        for keys, dataset in made.datasets:
+            for key in keys if keys[0].target in self._with_own_makers else ():
+                partial.require_addable(key, dataset)
 
     def add(self, partial: PartialStack, made: StackMade) -> None:
         """Add the datasets of an observation to their stacks.

@@ -41,6 +41,10 @@ class Work(Protocol[P, M, S]):
         """Return whether an observation contributes nothing."""
         ...
 
+    def require_addable(self, partial: P, made: M) -> None:
+        """Raise an error if a part of what was made cannot be added to the sums."""
+        ...
+
     def add(self, partial: P, made: M) -> None:
         """Add what was made of an observation to the sums."""
         ...

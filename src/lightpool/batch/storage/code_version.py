@@ -6,8 +6,10 @@ from importlib import metadata
 from pathlib import Path
 
 import lightpool
+from lightpool.config.batch_settings import BatchSettings
+from lightpool.config.own_makers import own_code
 
-__all__ = ["code_version", "package_versions"]
+__all__ = ["code_version", "package_versions", "version_for"]
 
 _PACKAGES = ("numpy", "astropy", "regions", "scipy", "array-api-compat", "cupy-cuda12x", "cupy-cuda13x")
 """Packages whose versions may change a number."""
@@ -29,6 +31,21 @@ def code_version() -> str:
         one = hashlib.sha256(path.read_bytes()).hexdigest()
         total.update(f"{'/'.join(path.relative_to(root).parts)} {one}\n".encode())
     return f"{lightpool.__version__}+source.{total.hexdigest()[:12]}"
+
+
+def version_for(settings: BatchSettings) -> str:
+    """Return the `code_version`, followed by the versions of the users' makers in the settings.
+
+    Parameters
+    ----------
+    settings : BatchSettings
+
+    Raises
+    ------
+    ConfigError
+        If one of these makers cannot be imported.
+    """
+    return " ".join([code_version(), *(f"{name}={version}" for name, version in own_code(settings).items())])
 
 
 @lru_cache(maxsize=1)

@@ -31,7 +31,6 @@ from typing import TypeGuard
 
 from astropy.table import Table
 
-from lightpool.batch.storage.code_version import code_version
 from lightpool.batch.storage.files import InputFile, changed_while_in_use, sha256_of, write_aside
 from lightpool.batch.storage.outcomes import Outcome
 from lightpool.batch.storage.partial import Partial
@@ -155,13 +154,13 @@ class BatchFolder:
         chunks : sequence of sequences of int
             Observations of each chunk.
         version : str
-            See `code_version`.
+            See `version_for`.
         """
         data = {"version": version, "settings": settings.to_dict(), "chunks": [list(chunk) for chunk in chunks]}
         self.write("state/plan.json", json.dumps(data, indent=1))
 
     def read_plan(self) -> tuple[BatchSettings, list[list[int]], str]:
-        """Read the settings, the observations of each chunk and the code version of the reduction in this folder.
+        """Read the settings, the observations of each chunk and the version of the reduction in this folder.
 
         Raises
         ------
@@ -310,7 +309,7 @@ class BatchFolder:
         settings : BatchSettings
         obs_ids : sequence of int
         version : str
-            See `code_version`.
+            See `version_for`.
         """
         text = json.dumps([settings.hash(), version, list(obs_ids)])
         return hashlib.sha256(text.encode()).hexdigest()[:24]
@@ -324,6 +323,7 @@ class BatchFolder:
         inputs: Sequence[InputFile],
         index: str,
         files: Mapping[str, str],
+        version: str,
     ) -> ChunkRecord:
         """Write the sums of a chunk, then its record: a chunk with a record is complete.
 
@@ -340,6 +340,8 @@ class BatchFolder:
             See `Sources.index_hash`.
         files : mapping of str to str
             Names of the written datasets of single observations, with their SHA-256.
+        version : str
+            Of the code of this process, see `version_for`.
         """
         path = self.path_inside(f"state/chunks/{key}.{partial.suffix}")
         partial.save(path)
@@ -351,7 +353,7 @@ class BatchFolder:
             index=index,
             sha256=sha256_of(path),
             files=dict(files),
-            version=code_version(),
+            version=version,
         )
         self.write(f"state/chunks/{key}.json", record.to_json())
         return record

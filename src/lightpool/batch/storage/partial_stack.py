@@ -21,7 +21,10 @@ from lightpool.config.build import build_dataset
 from lightpool.config.settings import Settings
 from lightpool.data import GTI
 from lightpool.datasets import MapDataset
+from lightpool.datasets.on_off import OnOffDataset, require_off_stackable
+from lightpool.datasets.stacking import require_stackable
 from lightpool.datasets.sums import add_stack, set_sums, sums_of
+from lightpool.errors import WrongPartError
 from lightpool.fits import open_file
 
 __all__ = ["PartialStack", "StackKey"]
@@ -90,14 +93,38 @@ class PartialStack:
         dataset : MapDataset or SpectrumDataset
         """
         if key not in self._stacks:
-            self._stacks[key] = self._empty(key, type(dataset).__name__)
+            self._stacks[key] = self._empty(key, _class_of(dataset))
         self._stacks[key].stack(dataset)
+
+    def require_addable(self, key: StackKey, dataset: MapDataset) -> None:
+        """Refuse a dataset that cannot be added to a stack, before anything is added.
+
+        Parameters
+        ----------
+        key : StackKey
+        dataset : MapDataset or SpectrumDataset
+
+        Raises
+        ------
+        WrongPartError
+            If its class is not that of the stack.
+        GeometryError, ValueError, TypeError
+            If one of its maps cannot be added.
+        """
+        stack = self._stacks.get(key)
+        if stack is None:
+            stack = self._empty(key, _class_of(dataset))
+        _require_same_class(key, stack, dataset)
+        require_stackable(stack, dataset)
+        if isinstance(stack, OnOffDataset):
+            require_off_stackable(stack, dataset)
 
     def merge(self, other: "PartialStack") -> None:
         """Add another partial stack, which must not be used afterwards."""
         moved = other.to(self.device)
         for key in moved:
             if key in self._stacks:
+                _require_same_class(key, self._stacks[key], moved[key])
                 add_stack(self._stacks[key], moved[key])
             else:
                 self._stacks[key] = moved[key]
@@ -168,6 +195,22 @@ class PartialStack:
             stack.gti = GTI.create(arrays["gti_start"] * u.s, arrays["gti_stop"] * u.s, reference_time=_REFERENCE)
         if part["meta_table"] is not None:
             stack.meta_table = Table({name: arrays[f"meta_table.{name}"] for name in part["meta_table"]})
+
+
+def _class_of(dataset: MapDataset) -> str:
+    """Return the name of the class of lightpool that a dataset belongs to; makers of users may derive others."""
+    names: list[str] = [
+        kind.__name__ for kind in type(dataset).__mro__ if kind is getattr(datasets, kind.__name__, None)
+    ]
+    return names[0]
+
+
+def _require_same_class(key: StackKey, stack: MapDataset, dataset: MapDataset) -> None:
+    if _class_of(stack) != _class_of(dataset):
+        raise WrongPartError(
+            f"the makers of the target {key.target!r} return a {_class_of(dataset)} for some observations and a "
+            f"{_class_of(stack)} for others, which cannot be added; return one class for all of them"
+        )
 
 
 def _array(data: bytes) -> NDArray[np.generic]:

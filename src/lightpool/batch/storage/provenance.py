@@ -42,7 +42,7 @@ class Provenance:
         Of all observations.
     inputs : tuple of InputFile
     versions : dict of str to str
-        Versions of lightpool and of its dependencies.
+        Versions of lightpool, of the modules of own makers, and of the dependencies.
     begun, ended : str, UTC
     """
 
@@ -73,15 +73,16 @@ class Provenance:
         begun : datetime, UTC
             Start of the reduction.
         version : str
-            The `code_version` of lightpool.
+            Of the code, see `version_for`.
         """
+        version, *own = version.split(" ")
         return cls(
             settings=settings,
             outcomes=tuple(outcomes),
             inputs=tuple(
                 sorted({(file.path, file.sha256): file for file in inputs}.values(), key=lambda file: file.path)
             ),
-            versions={"lightpool": version, **_other_versions()},
+            versions={"lightpool": version, **dict(each.split("=", 1) for each in own), **_other_versions()},
             begun=begun.isoformat(timespec="seconds"),
             ended=datetime.now(UTC).isoformat(timespec="seconds"),
         )

@@ -61,7 +61,7 @@ class ChunkRecord:
     files : dict of str to str
         Datasets of single observations that were written: names, see `BatchFolder.name`, and SHA-256.
     version : str
-        The `code_version` of the process that reduced the chunk.
+        Version of the code of the process that reduced the chunk.
     """
 
     key: str
