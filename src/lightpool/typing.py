@@ -5,7 +5,7 @@ Also the types of axes and figures, for the ``plot`` and ``peek`` methods of pac
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import astropy.units as u
@@ -32,6 +32,8 @@ __all__ = [
     "OneRegion",
     "PathEffect",
     "PathInput",
+    "ProgressFunction",
+    "ProgressLike",
     "QuantityLike",
     "RegionLike",
     "SkyAxes",
@@ -66,6 +68,18 @@ RegionLike: TypeAlias = "Region | SkyCoord | str | Sequence[RegionLike] | Region
 
 CoordsLike: TypeAlias = "Mapping[str, object] | Sequence[object]"
 """Coordinates by name of the axis, or in the order of the axes."""
+
+
+class ProgressFunction(Protocol):
+    """A function that shows progress in a way of its own."""
+
+    def __call__(self, n_done: int, n_total: int | None, /) -> object:
+        """Show how many items are done, and how many there are; None if that is not known."""
+        ...
+
+
+ProgressLike: TypeAlias = bool | ProgressFunction | None
+"""Whether progress is shown; None if `lightpool.utils.pbar.SHOW_PROGRESS_BAR` is set. Or a function that shows it."""
 
 MetaValue: TypeAlias = str | int | float | bool | None
 """A value of a FITS keyword."""

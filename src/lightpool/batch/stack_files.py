@@ -16,7 +16,7 @@ from lightpool.datasets import MapDataset, read_dataset
 from lightpool.datasets.observations import SeenDatasets
 from lightpool.errors import FormatError
 from lightpool.fits import FileKind, file_kinds, read_fits
-from lightpool.utils.pbar import progress_bar
+from lightpool.utils.pbar import tracked
 
 __all__ = ["stack_files"]
 
@@ -122,8 +122,9 @@ def stack_files(
     if output.exists() and not overwrite:
         raise FileExistsError(f"{output} exists; --overwrite replaces it")
     total = _Sum(output.name.partition(".")[0], allow_duplicates)
-    for path in progress_bar(paths, "files"):
-        total.add(path)
+    with tracked(paths, "files") as items:
+        for path in items:
+            total.add(path)
     stack = total.finish()
     provenance = Provenance.now(None, _outcomes_of(total.paths), total.inputs.values(), begun, code_version())
     files = write_files(stack, output, provenance.to_hdus(), overwrite=overwrite, format=total.format)

@@ -92,7 +92,7 @@ class Progress:
 
     def __enter__(self) -> Self:
         console = pbar.terminal()
-        if console.is_terminal:
+        if pbar.is_terminal(sys.stderr) and console.is_terminal:
             bar = pbar.bar_on(console)
             self._bar = bar, bar.add_task("observations", total=self.n_obs)
             self._drawing.enter_context(pbar.live(bar, console))

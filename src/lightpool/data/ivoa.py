@@ -25,6 +25,7 @@ from lightpool.data.tables.part_names import PARTS_IN_FILES
 from lightpool.errors import FormatError, MissingColumnError, MissingDataError
 from lightpool.fits import file_status, folder_and_name, match_name, parsing, place_of, read_fits, readable_path
 from lightpool.typing import PathInput
+from lightpool.utils.pbar import tracked
 
 __all__ = [
     "DEFAULT_OBSCORE_TEMPLATE",
@@ -156,16 +157,21 @@ def to_obscore_table(
         raise ValueError(f"obscore_template has {', '.join(unknown)}, which ObsCore does not know")
     store = DataStore.from_dir(base_dir)
     rows = []
-    for obs_id in store.obs_ids.tolist() if selected_obs is None else selected_obs:
-        location = store.hdu_table.hdu_location(int(obs_id), "events")
+
+    def add_row(obs_id: int) -> None:
+        location = store.hdu_table.hdu_location(obs_id, "events")
         if location is None:
             raise MissingDataError(f"the index of {store.hdu_table.shown_dir} lists no events of observation {obs_id}")
         row = dict(shared)
         row["obs_publisher_did"] = f"{obs_publisher_did or ''}#{obs_id}"
         row["access_estsize"] = file_status(location.place).st_size // 1024
         row["access_url"] = f"{access_url or ''}{location.file_name}"
-        observation = store.obs(int(obs_id), required_irf="all-optional")
+        observation = store.obs(obs_id, required_irf="all-optional")
         rows.append(row | observation_obscore_dict(observation))
+
+    with tracked(store.obs_ids.tolist() if selected_obs is None else selected_obs, "observations") as obs_ids:
+        for obs_id in obs_ids:
+            add_row(int(obs_id))
     empty = {spec[0]: "" if spec[1][0] == "U" else 0 for spec in _COLUMNS}
     whole = [empty | {name: value for name, value in row.items() if value is not None} for row in rows]
     return Table([_column(spec, [row[spec[0]] for row in whole]) for spec in _COLUMNS])

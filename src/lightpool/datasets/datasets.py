@@ -32,6 +32,7 @@ from lightpool.datasets.observations import SeenDatasets
 from lightpool.errors import ConfigError, FormatError
 from lightpool.fits import required_path
 from lightpool.typing import GammapyObject, PathInput, QuantityLike, RegionLike
+from lightpool.utils.pbar import tracked
 
 __all__ = ["Datasets"]
 
@@ -307,11 +308,12 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
         """
         path = required_path(filename)
         datasets = cls()
-        for entry in read_dataset_entries(path, checksum):
-            # Relative to the YAML file first, so that a folder can be moved as a whole.
-            neighbour = path.parent / entry["filename"]
-            entry = entry | {"filename": str(neighbour) if neighbour.exists() else entry["filename"]}
-            datasets.append(_class_of_entry(entry["type"]).from_dict(entry, lazy=lazy, cache=cache))
+        with tracked(read_dataset_entries(path, checksum), "datasets") as entries:
+            for entry in entries:
+                # Relative to the YAML file first, so that a folder can be moved as a whole.
+                neighbour = path.parent / entry["filename"]
+                entry = entry | {"filename": str(neighbour) if neighbour.exists() else entry["filename"]}
+                datasets.append(_class_of_entry(entry["type"]).from_dict(entry, lazy=lazy, cache=cache))
         if filename_models is not None:
             datasets.models = Models.read(filename_models, checksum=checksum)
         return datasets
@@ -339,8 +341,9 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
             raise FileExistsError(f"file exists already: {path}; use overwrite=True to replace it")
         # The YAML file comes last, so that it never names files that are not written yet.
         entries = [dataset.to_dict() for dataset in self]
-        for dataset, entry in zip(self, entries, strict=True):
-            dataset.write(path.parent / entry["filename"], overwrite=overwrite, checksum=checksum)
+        with tracked(list(zip(self, entries, strict=True)), "datasets") as items:
+            for dataset, entry in items:
+                dataset.write(path.parent / entry["filename"], overwrite=overwrite, checksum=checksum)
         write_yaml(to_yaml({"datasets": entries}), path, overwrite=overwrite, checksum=checksum)
         if filename_models is not None:
             self.models.write(

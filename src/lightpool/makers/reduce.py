@@ -7,8 +7,7 @@ from functools import partial
 from itertools import repeat
 from typing import Literal
 
-import numpy as np
-from astropy.coordinates import Angle, SkyCoord
+from astropy.coordinates import Angle
 
 from lightpool.arrays import read_deferred
 from lightpool.arrays.devices.gpus import visible_gpus
@@ -22,16 +21,22 @@ from lightpool.datasets.sums import add_stack, empty_stack
 from lightpool.errors import FormatError, GeometryError, NoOverlapError, ReductionError, TransferError
 from lightpool.makers.core import Described, Maker, checked_angle
 from lightpool.makers.memory import reduction_memory
-from lightpool.makers.parallel.processes import in_processes, is_given_up
+from lightpool.makers.parallel.processes import in_processes, is_given_up, one_is_done
 from lightpool.makers.parallel.worker_processes import packed
 from lightpool.makers.reduce_by_type import datasets_by_type, stack_by_type
-from lightpool.makers.reduction_checks import checked_makers, checked_observations, checked_result, name_of
+from lightpool.makers.reduction_checks import (
+    checked_makers,
+    checked_observations,
+    checked_result,
+    extent,
+    name_of,
+    radec,
+)
 from lightpool.makers.safe import SafeMaskMaker
-from lightpool.maps import RegionGeom, WcsGeom
 from lightpool.maps.geoms.cutouts import CUTOUT_MODES
-from lightpool.typing import AngleLike
+from lightpool.typing import AngleLike, ProgressLike
 from lightpool.utils.deviations import deviates
-from lightpool.utils.pbar import progress_bar
+from lightpool.utils.pbar import counted, tracked
 from lightpool.utils.threads import computed_ahead, n_core
 
 __all__ = ["DatasetsMaker"]
@@ -46,8 +51,6 @@ _MOST_THREADS = 4
 
 class DatasetsMaker(Described):
     """Run makers on each observation and stack or list the results.
-
-    Progress is shown on a terminal or in a notebook if it is switched on, see `lightpool.utils.pbar`.
 
     Parameters
     ----------
@@ -203,7 +206,12 @@ class DatasetsMaker(Described):
 
     @accepts_gammapy
     def run(
-        self, dataset: MapDataset, observations: Iterable[Observation], datasets: Sequence[MapDataset] | None = None
+        self,
+        dataset: MapDataset,
+        observations: Iterable[Observation],
+        datasets: Sequence[MapDataset] | None = None,
+        *,
+        progress: ProgressLike = None,
     ) -> Datasets:
         """Reduce observations.
 
@@ -214,6 +222,11 @@ class DatasetsMaker(Described):
         observations : Observations or list of Observation
         datasets : Datasets, optional
             One reference per observation instead, without cutouts.
+        progress : bool or function, optional
+            True shows a bar on a terminal or in a notebook, and nothing elsewhere; by default the switch
+            `lightpool.utils.pbar.SHOW_PROGRESS_BAR` decides, which is off. A function is called as
+            ``progress(n_done, n_total)`` in the beginning and after each observation, by one thread at a time; what it
+            raises ends the reduction.
 
         Returns
         -------
@@ -224,11 +237,7 @@ class DatasetsMaker(Described):
         """
         if not isinstance(dataset, MapDataset):
             raise TypeError(f"the reference must be a MapDataset, got {type(dataset).__name__}")
-        observations = checked_observations(observations)
-        if datasets is not None and len(datasets) != len(observations):
-            raise ValueError(
-                f"got {len(datasets)} datasets for {len(observations)} observations, expected one for each"
-            )
+        observations = checked_observations(observations, datasets)
         if not observations:
             log.warning("there are no observations to reduce, so nothing is added; was the selection empty?")
         n_jobs = min(self.n_jobs, len(observations))
@@ -237,18 +246,19 @@ class DatasetsMaker(Described):
                 raise ValueError("response_sets needs one reference for all observations; leave out datasets")
             by_type = stack_by_type if self.stack_datasets else datasets_by_type
             with self._named_if_it_cannot_travel():
-                return by_type(self, dataset, observations, n_jobs)
+                return by_type(self, dataset, observations, n_jobs, progress)
         made: list[MapDataset] = []
         # A stack: each process sends back one sum. Otherwise every dataset has to travel.
         if n_jobs > 1 and self.stack_datasets:
-            self._stack_in_processes(n_jobs, dataset, observations, datasets)
+            self._stack_in_processes(n_jobs, dataset, observations, datasets, progress)
         else:
             reduce = self._one_by_one if n_jobs <= 1 else partial(self._in_processes, n_jobs)
             if reduce == self._one_by_one and datasets is None and (n_thread := self._n_thread(dataset)) > 1:
                 reduce = partial(self._in_threads, n_thread)
             # Closed also on an error: the generator holds the reading thread, or the processes.
-            with closing(reduce(dataset, observations, datasets)) as results:
-                made = self._stack_or_list(dataset, progress_bar(results, "observations", len(observations)))
+            work, n_obs = closing(reduce(dataset, observations, datasets)), len(observations)
+            with work as results, tracked(results, "observations", n_obs, progress) as counted_results:
+                made = self._stack_or_list(dataset, counted_results)
         read_deferred(dataset.device)  # host: norms and numbers for warnings, in one transfer
         if not self.stack_datasets:
             return Datasets(made)
@@ -317,6 +327,7 @@ class DatasetsMaker(Described):
         dataset: MapDataset,
         observations: Sequence[Observation],
         references: Sequence[MapDataset] | None,
+        progress: ProgressLike,
     ) -> None:
         """Stack shares of consecutive observations, each in its own process, and add these stacks in order."""
         travelling, tasks = self.to_travel(dataset), []
@@ -325,10 +336,14 @@ class DatasetsMaker(Described):
             share = slice(len(observations) * number // n_jobs, len(observations) * (number + 1) // n_jobs)
             own = None if references is None else [self.to_travel(reference) for reference in references[share]]
             tasks.append((self, travelling, observations[share], own))
-        work = closing(in_processes(n_jobs, _stack_in_worker, tasks, visible_gpus(dataset.device.name)))
-        with self._named_if_it_cannot_travel(), work as parts:
+        gpus = visible_gpus(dataset.device.name)
+        with (
+            self._named_if_it_cannot_travel(),
+            counted("observations", len(observations), progress) as advance,
+            closing(in_processes(n_jobs, _stack_in_worker, tasks, gpus, advance)) as parts,
+        ):
             # In the order of the shares, so that the rounding of sums does not depend on which process ends first.
-            for part in progress_bar(parts, "shares of the observations", n_jobs):
+            for part in parts:
                 if part is not None:
                     add_stack(dataset, part)
 
@@ -419,8 +434,8 @@ class DatasetsMaker(Described):
                 log.warning(
                     "observation %s left out: its pointing (%s) is outside the map, %s",
                     observation.obs_id,
-                    _radec(observation.pointing_radec),
-                    _extent(dataset.geom),
+                    radec(observation.pointing_radec),
+                    extent(dataset.geom),
                 )
                 return None
             except (GeometryError, FormatError) as error:
@@ -443,17 +458,6 @@ class DatasetsMaker(Described):
             except Exception as error:
                 raise ReductionError(observation.obs_id, step, error) from error
         return result
-
-
-def _radec(position: SkyCoord) -> str:
-    position = position.icrs
-    return f"RA {position.ra.deg:.2f} deg, Dec {position.dec.deg:.2f} deg"
-
-
-def _extent(geom: WcsGeom | RegionGeom) -> str:
-    """Return a description of the part of the sky that a geometry covers."""
-    width = " x ".join(f"{each:.3g}" for each in np.ravel(geom.width.to_value("deg")))
-    return f"{width} deg around {_radec(geom.center_skydir)}"
 
 
 def _stackable_on(dataset: MapDataset, result: MapDataset) -> MapDataset:
@@ -485,5 +489,6 @@ def _stack_in_worker(
                 # Made for the first result, so that a share that is outside the map sends nothing back.
                 stack = empty_stack(dataset) if stack is None else stack
                 stack.stack(_stackable_on(stack, result))
+            one_is_done()
     read_deferred(dataset.device)  # host: norms and numbers for warnings
     return stack

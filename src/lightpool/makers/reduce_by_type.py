@@ -3,7 +3,7 @@
 Each file is opened and decompressed once, each event is selected once for its type and sent to the device once.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from itertools import pairwise
@@ -19,8 +19,9 @@ from lightpool.datasets import Datasets, MapDataset
 from lightpool.datasets.names import GeneratedName
 from lightpool.datasets.sums import add_stack, empty_stack
 from lightpool.errors import ReductionError
-from lightpool.makers.parallel.processes import in_processes, is_given_up
-from lightpool.utils.pbar import progress_bar
+from lightpool.makers.parallel.processes import in_processes, is_given_up, one_is_done
+from lightpool.typing import ProgressLike
+from lightpool.utils.pbar import counted, tracked
 from lightpool.utils.threads import computed_ahead
 
 __all__ = ["ReducesParts", "datasets_by_type", "stack_by_type"]
@@ -57,7 +58,11 @@ class ReducesParts(Protocol):
 
 
 def stack_by_type(
-    maker: ReducesParts, dataset: MapDataset, observations: Sequence[Observation], n_jobs: int
+    maker: ReducesParts,
+    dataset: MapDataset,
+    observations: Sequence[Observation],
+    n_jobs: int,
+    progress: ProgressLike = None,
 ) -> Datasets:
     """Return a stack for each type of events, in the order in which the types are found.
 
@@ -67,18 +72,24 @@ def stack_by_type(
     dataset : MapDataset, the reference, which stays as it is
     observations : sequence of Observation
     n_jobs : int, number of processes
+    progress : bool or function, optional, see `~lightpool.makers.DatasetsMaker.run`
     """
     base = "stacked" if isinstance(dataset.name, GeneratedName) else str(dataset.name)
     if n_jobs <= 1:
-        stacks = _stacks(maker, dataset, observations)
+        with counted("observations", len(observations), progress) as advance:
+            stacks = _stacks(maker, dataset, observations, advance)
     else:
         stacks = {}
         shares = [len(observations) * number // n_jobs for number in range(n_jobs + 1)]
         travelling = maker.to_travel(dataset)
         tasks = [(maker, travelling, observations[first:last], dataset.device.name) for first, last in pairwise(shares)]
-        with closing(in_processes(n_jobs, _stack_in_worker, tasks, visible_gpus(dataset.device.name))) as results:
+        gpus = visible_gpus(dataset.device.name)
+        with (
+            counted("observations", len(observations), progress) as advance,
+            closing(in_processes(n_jobs, _stack_in_worker, tasks, gpus, advance)) as results,
+        ):
             # In the order of the shares, so that the rounding of sums does not depend on which process ends first.
-            for parts in progress_bar(results, "shares of the observations", n_jobs):
+            for parts in results:
                 for label, part in parts.items():
                     add_stack(_stack_of(stacks, label, dataset), part.to(dataset.device))
     for label, stack in stacks.items():
@@ -90,23 +101,33 @@ def stack_by_type(
 
 
 def datasets_by_type(
-    maker: ReducesParts, dataset: MapDataset, observations: Sequence[Observation], n_jobs: int
+    maker: ReducesParts,
+    dataset: MapDataset,
+    observations: Sequence[Observation],
+    n_jobs: int,
+    progress: ProgressLike = None,
 ) -> Datasets:
     """Return a dataset for each observation, type of events and interval of its responses.
 
     Parameters
     ----------
-    maker, dataset, observations, n_jobs : see `stack_by_type`
+    maker, dataset, observations, n_jobs, progress : see `stack_by_type`
     """
     made: list[MapDataset] = []
     if n_jobs <= 1:
-        with closing(_parts_ahead(maker, dataset, observations)) as ahead:
-            for parts in progress_bar(ahead, "observations", len(observations)):
+        with (
+            closing(_parts_ahead(maker, dataset, observations)) as ahead,
+            tracked(ahead, "observations", len(observations), progress) as items,
+        ):
+            for parts in items:
                 made += [result for _, result in _made(maker, dataset, parts)]
     else:
         tasks = ((maker, maker.to_travel(dataset), each, dataset.device.name) for each in observations)
-        with closing(in_processes(n_jobs, _reduce_in_worker, tasks, visible_gpus(dataset.device.name))) as results:
-            for some in progress_bar(results, "observations", len(observations)):
+        with (
+            closing(in_processes(n_jobs, _reduce_in_worker, tasks, visible_gpus(dataset.device.name))) as results,
+            tracked(results, "observations", len(observations), progress) as finished,
+        ):
+            for some in finished:
                 made += [each.to(dataset.device) for each in some]
     read_deferred(dataset.device)  # host: norms and numbers for warnings, in one transfer
     return Datasets(made)
@@ -124,16 +145,25 @@ def _stack_of(stacks: _Stacks, label: str, dataset: MapDataset) -> MapDataset:
     return stacks[label]
 
 
-def _stacks(maker: ReducesParts, dataset: MapDataset, observations: Sequence[Observation]) -> _Stacks:
-    """Return the stack of each type; of what was done so far if the work is abandoned."""
+def _stacks(
+    maker: ReducesParts, dataset: MapDataset, observations: Sequence[Observation], advance: Callable[[], None]
+) -> _Stacks:
+    """Return the stack of each type; of what was done so far if the work is abandoned.
+
+    Parameters
+    ----------
+    maker, dataset, observations : see `stack_by_type`
+    advance : function that is called after each observation
+    """
     stacks: _Stacks = {}
     with closing(_parts_ahead(maker, dataset, observations)) as ahead:
-        for parts in progress_bar(ahead, "observations", len(observations)):
+        for parts in ahead:
             if is_given_up():
                 break
             for label, result in _made(maker, dataset, parts):
                 stack = _stack_of(stacks, label, dataset)
                 stack.stack(maker.stackable(stack, result))
+            advance()
     return stacks
 
 
@@ -167,7 +197,7 @@ def _split(maker: ReducesParts, dataset: MapDataset, uploads: Uploads, observati
 def _stack_in_worker(
     maker: ReducesParts, dataset: MapDataset, observations: Sequence[Observation], device: str
 ) -> _Stacks:
-    stacks = _stacks(maker, dataset.to(device), observations)
+    stacks = _stacks(maker, dataset.to(device), observations, one_is_done)
     read_deferred(dataset.to(device).device)  # host: norms and numbers for warnings
     return {label: stack.to("cpu") for label, stack in stacks.items()}
 

@@ -2,25 +2,37 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
+
+import numpy as np
+from astropy.coordinates import SkyCoord
 
 from lightpool.bridge import accepted
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.makers.core import Maker
+from lightpool.maps import RegionGeom, WcsGeom
 
-__all__ = ["checked_makers", "checked_observations", "checked_result", "name_of"]
+__all__ = ["checked_makers", "checked_observations", "checked_result", "extent", "name_of", "radec"]
 
 log = logging.getLogger(__name__)
 
 
-def checked_observations(observations: Iterable[Observation]) -> list[Observation]:
+def checked_observations(observations: Iterable[Observation], references: Sized | None = None) -> list[Observation]:
     """Return observations as a list, with a warning about those that occur more than once.
+
+    Parameters
+    ----------
+    observations : iterable of Observation
+    references : collection, optional
+        What has to have an element for each observation.
 
     Raises
     ------
     TypeError
         If an element is not an observation, but for example its number.
+    ValueError
+        If there are more or fewer references.
     """
     if isinstance(observations, str) or not isinstance(observations, Iterable):
         raise TypeError(f"observations must be a list of them, got one {type(observations).__name__}; write [it]")
@@ -35,6 +47,8 @@ def checked_observations(observations: Iterable[Observation]) -> list[Observatio
     if twice:
         names = ", ".join(dict.fromkeys(str(each.obs_id) for each in made if id(each) in twice))
         log.warning("the same observation is in the list more than once, and its data count as often: %s", names)
+    if references is not None and len(references) != len(made):
+        raise ValueError(f"got {len(references)} datasets for {len(made)} observations, expected one for each")
     return made
 
 
@@ -82,3 +96,15 @@ def checked_result(step: str, result: MapDataset) -> MapDataset:
         found = "None" if result is None else f"a {type(result).__name__}"
         raise TypeError(f"{step}.run returned {found}, expected the dataset; end it with `return dataset`")
     return result
+
+
+def radec(position: SkyCoord) -> str:
+    """Return the text of a position."""
+    position = position.icrs
+    return f"RA {position.ra.deg:.2f} deg, Dec {position.dec.deg:.2f} deg"
+
+
+def extent(geom: WcsGeom | RegionGeom) -> str:
+    """Return a description of the part of the sky that a geometry covers."""
+    width = " x ".join(f"{each:.3g}" for each in np.ravel(geom.width.to_value("deg")))
+    return f"{width} deg around {radec(geom.center_skydir)}"

@@ -16,7 +16,7 @@ from lightpool.errors import LightpoolError
 from lightpool.makers import BackgroundModel
 from lightpool.report.embedded_plot import EmbeddedPlot
 from lightpool.report.html import timing_of, write_page
-from lightpool.utils.pbar import progress_bar
+from lightpool.utils.pbar import tracked
 
 __all__ = ["write_background_report"]
 
@@ -64,7 +64,8 @@ def write_background_report(
     outcomes = [outcome for record in records for outcome in record.outcomes]
     groups, runs = (_table(batch, name) for name in ("groups.ecsv", "runs.ecsv"))
     rows = [] if groups is None else list(groups)
-    views = [_group_view(batch, row, has_plots=n < max_pictures) for n, row in enumerate(progress_bar(rows, "groups"))]
+    with tracked(rows, "groups") as items:
+        views = [_group_view(batch, row, has_plots=n < max_pictures) for n, row in enumerate(items)]
     run_rows = [] if runs is None else list(map(_run_row, runs))
     names = ("sums.fits", "groups.ecsv", "runs.ecsv", "outcomes.ecsv", "provenance.json", "observations")
     write_page(

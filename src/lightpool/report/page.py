@@ -15,7 +15,7 @@ from lightpool.report.source_statistics import AtSource, Row
 from lightpool.report.stacks import StackView, stack_view
 from lightpool.report.targets import TargetView, target_view
 from lightpool.utils.optional_packages import require_package
-from lightpool.utils.pbar import progress_bar
+from lightpool.utils.pbar import tracked
 
 __all__ = ["write_report"]
 
@@ -88,11 +88,12 @@ def _views(
 ) -> tuple[list[TargetView], list[StackView]]:
     """View of each target that has observations, and of each stack."""
     targets, stacks = [], []
-    for step in progress_bar([*settings.targets, *enumerate(results)], "targets and stacks"):
-        if isinstance(step, tuple):
-            stacks.append(stack_view(step[1], settings, rows, has_plots=step[0] < max_pictures))
-        elif (view := target_view(step, settings, rows)) is not None:
-            targets.append(view)
+    with tracked([*settings.targets, *enumerate(results)], "targets and stacks") as steps:
+        for step in steps:
+            if isinstance(step, tuple):
+                stacks.append(stack_view(step[1], settings, rows, has_plots=step[0] < max_pictures))
+            elif (view := target_view(step, settings, rows)) is not None:
+                targets.append(view)
     return targets, stacks
 
 

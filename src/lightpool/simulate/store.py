@@ -14,7 +14,7 @@ from astropy.time import Time, TimeDelta
 from lightpool.fits import BinTableHDU, HDUList, Header, PrimaryHDU, make_path, table_to_hdu, write_fits
 from lightpool.simulate.events import Events, PointSource, SimulatedRun, draw_events
 from lightpool.simulate.instrument import BACKGROUND_KINDS, PSF_KINDS, Instrument
-from lightpool.utils.pbar import progress_bar
+from lightpool.utils.pbar import tracked
 
 __all__ = ["FIRST_MIDNIGHT", "simulate_store", "wobble_runs"]
 
@@ -124,13 +124,16 @@ def simulate_store(
     _refuse_unusable(runs)
     (folder / "data").mkdir(parents=True, exist_ok=True)
     rows = []
-    for i, run in enumerate(progress_bar(runs, "simulated runs")):
-        instrument = _instrument(psf_kinds[i % len(psf_kinds)], background_kinds[i % len(background_kinds)])
-        events = draw_events(instrument, run, sources, np.random.default_rng([seed, run.obs_id]))
-        name = f"data/run_{run.obs_id:06d}.fits.gz"
-        hdus = HDUList([PrimaryHDU(), _events_hdu(run, events), _gti_hdu(run), *_response_hdus(instrument, point_like)])
-        write_fits(hdus, folder / name, overwrite=overwrite)
-        rows += list(_hdu_index_rows(run, name, instrument, point_like))
+    with tracked(runs, "simulated runs") as items:
+        for i, run in enumerate(items):
+            instrument = _instrument(psf_kinds[i % len(psf_kinds)], background_kinds[i % len(background_kinds)])
+            events = draw_events(instrument, run, sources, np.random.default_rng([seed, run.obs_id]))
+            name = f"data/run_{run.obs_id:06d}.fits.gz"
+            hdus = HDUList(
+                [PrimaryHDU(), _events_hdu(run, events), _gti_hdu(run), *_response_hdus(instrument, point_like)]
+            )
+            write_fits(hdus, folder / name, overwrite=overwrite)
+            rows += list(_hdu_index_rows(run, name, instrument, point_like))
     for name, table in (("obs-index", _obs_index(runs)), ("hdu-index", _hdu_index(rows))):
         write_fits(HDUList([PrimaryHDU(), table]), folder / f"{name}.fits.gz", overwrite=overwrite)
     return folder

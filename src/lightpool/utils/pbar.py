@@ -1,6 +1,7 @@
-"""Progress on a terminal or in a notebook. It is shown on request only, and never in a pipe or a file.
+"""Progress of loops over observations and files: a bar on a terminal or in a notebook, or a function of the user.
 
-The switch is that of Gammapy::
+Nothing is shown unless it is asked for, and nothing ever reaches a pipe or a file. The switch for all loops is that of
+Gammapy::
 
     from lightpool.utils import pbar
 
@@ -9,12 +10,26 @@ The switch is that of Gammapy::
 
 import sys
 import threading
-import time
-from collections.abc import Generator, Iterable, Iterator, Sized
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
 
-__all__ = ["SHOW_PROGRESS_BAR", "bar_on", "busy", "live", "print_line", "progress_bar", "shown", "terminal"]
+from lightpool.typing import ProgressFunction, ProgressLike
+from lightpool.utils.notebook_bar import NotebookBar, is_notebook
+
+__all__ = [
+    "SHOW_PROGRESS_BAR",
+    "bar_on",
+    "busy",
+    "counted",
+    "is_terminal",
+    "live",
+    "print_line",
+    "progress_bar",
+    "shown",
+    "terminal",
+    "tracked",
+]
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +39,7 @@ SHOW_PROGRESS_BAR = False
 """Whether loops over observations and files show their progress."""
 
 _PATIENCE = 1.0
-"""Seconds that work may take before anything is shown."""
+"""Seconds that work may take before anything is shown, unless it was asked to be shown itself."""
 
 T = TypeVar("T")
 
@@ -32,6 +47,16 @@ _consoles: "list[Console]" = []
 """The console that is drawn on now, if there is one."""
 
 _in_use = threading.Lock()  # a bar inside another would garble it
+
+
+class _Bar(Protocol):
+    """What shows the number of items that are done."""
+
+    def start(self) -> None: ...
+
+    def update(self, n_done: int) -> None: ...
+
+    def stop(self) -> None: ...
 
 
 def print_line(text: str) -> None:
@@ -70,19 +95,23 @@ def terminal() -> "Console":
     return Console(stderr=True)
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a standard stream is a terminal; a stream may be closed, or be missing.
+
+    Variables such as ``FORCE_COLOR`` have rich take pipes for terminals, and a log would get the controls of a bar.
+    """
+    return stream is not None and not stream.closed and stream.isatty()
+
+
 def _console() -> "Console | None":
-    """Return the console on which progress is shown; None if it is not shown."""
-    if not SHOW_PROGRESS_BAR or not (_is_terminal() or "ipykernel" in sys.modules):
+    """Return the console of a terminal; None if there is none."""
+    if not is_terminal(sys.stderr):
         return None
     try:
         console = terminal()
     except ImportError:  # without rich nothing is shown
         return None
-    return console if console.is_terminal or console.is_jupyter else None
-
-
-def _is_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
+    return console if console.is_terminal else None
 
 
 @contextmanager
@@ -94,6 +123,165 @@ def shown() -> Iterator[None]:
         yield
     finally:
         SHOW_PROGRESS_BAR = before
+
+
+@contextmanager
+def counted(what: str, total: int | None, progress: ProgressLike = None) -> Iterator[Callable[[], None]]:
+    """Show the progress of the work in a ``with`` block; the bar ends with the block, also by an error.
+
+    Parameters
+    ----------
+    what : str
+        What the items are, such as ``observations``.
+    total : int, optional
+        Their number, if it is known.
+    progress : bool or function, optional
+        Whether to show a bar on a terminal or in a notebook; by default if `SHOW_PROGRESS_BAR` is set, for work of
+        more than a second. Or a function that is called with the number of items that are done, and their total.
+
+    Yields
+    ------
+    advance : function without arguments
+        To be called, by any thread, when an item is done.
+    """
+    if progress is not None and not callable(progress) and progress not in (True, False):
+        raise TypeError(
+            f"progress must be True, False, None, or a function of the numbers done and in total, got {progress!r}"
+        )
+    if callable(progress):
+        progress(0, total)
+        yield _Counter(total, progress).advance
+        return
+    is_shown = SHOW_PROGRESS_BAR if progress is None else progress
+    if not is_shown or total == 0 or not _in_use.acquire(blocking=False):
+        yield _advance_nothing
+        return
+    try:
+        bar = _bar(what, total)
+        if bar is None:
+            yield _advance_nothing
+            return
+        with _displayed(bar, patience=_PATIENCE if progress is None else 0.0):
+            yield _Counter(total, lambda n_done, _: bar.update(n_done)).advance
+    finally:
+        _in_use.release()
+
+
+def _advance_nothing() -> None:
+    """Count nothing, where nothing is shown."""
+
+
+class _Counter:
+    """Counts items for a function; several threads may do so.
+
+    Parameters
+    ----------
+    total : int or None
+    show : function of the numbers of items done and in total
+    """
+
+    def __init__(self, total: int | None, show: ProgressFunction) -> None:
+        self._total, self._show = total, show
+        self._n_done, self._one_at_a_time = 0, threading.Lock()
+
+    def advance(self) -> None:
+        """Count an item."""
+        with self._one_at_a_time:
+            self._n_done += 1
+            self._show(self._n_done, self._total)
+
+
+@contextmanager
+def _displayed(bar: _Bar, patience: float) -> Iterator[None]:
+    """Show a bar in a ``with`` block, from so many seconds after its beginning."""
+    if patience <= 0:
+        bar.start()
+        try:
+            yield
+        finally:
+            bar.stop()
+        return
+    timer = threading.Timer(patience, bar.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()  # it may be starting the display at this moment, which must not happen after `stop`
+        bar.stop()
+
+
+def _bar(what: str, total: int | None) -> _Bar | None:
+    """Return a bar for the place where this runs; None for a pipe, a file, or if another bar is there."""
+    if _consoles:
+        return None
+    if is_notebook():
+        return NotebookBar(what, total)
+    console = _console()
+    return None if console is None else _TerminalBar(console, what, total)
+
+
+class _TerminalBar:
+    """A bar of rich, drawn on standard error.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+    what : str
+    total : int or None
+    """
+
+    def __init__(self, console: "Console", what: str, total: int | None) -> None:
+        self._console, self._drawing = console, bar_on(console)
+        self._task = self._drawing.add_task(what, total=total)
+        self._is_started = False
+
+    def start(self) -> None:
+        """Draw it."""
+        self._drawing.start()
+        _consoles.append(self._console)
+        self._is_started = True
+
+    def update(self, n_done: int) -> None:
+        """Draw it with so many items."""
+        self._drawing.update(self._task, completed=n_done)
+
+    def stop(self) -> None:
+        """Leave it on the terminal as it is now, if it was drawn."""
+        if self._is_started:
+            _consoles.remove(self._console)
+            self._drawing.stop()
+
+
+@contextmanager
+def tracked(
+    items: Iterable[T], what: str, total: int | None = None, progress: ProgressLike = None
+) -> Iterator[Iterator[T]]:
+    """Show the progress of a loop in a ``with`` block, see `counted`.
+
+    Parameters
+    ----------
+    items : iterable
+    what : str
+    total : int, optional
+        Their number; the length of the iterable by default, if it has one.
+    progress : bool or function, optional
+
+    Yields
+    ------
+    items : iterator over the same items
+        An item is done when the next one is asked for.
+    """
+    total = len(items) if total is None and isinstance(items, Sized) else total
+    with counted(what, total, progress) as advance:
+        yield _counting(items, advance)
+
+
+def _counting(items: Iterable[T], advance: Callable[[], None]) -> Generator[T, None, None]:
+    for item in items:
+        yield item
+        advance()
 
 
 def progress_bar(iterable: Iterable[T], desc: str = "", total: int | None = None) -> Iterable[T]:
@@ -109,29 +297,12 @@ def progress_bar(iterable: Iterable[T], desc: str = "", total: int | None = None
     -------
     items : the iterable itself where nothing is shown, or an iterator over the same items
     """
-    console = _console()
-    if console is None:
-        return iterable
-    total = len(iterable) if total is None and isinstance(iterable, Sized) else total
-    return _with_bar(iterable, desc, total, console)
+    return _with_bar(iterable, desc, total) if SHOW_PROGRESS_BAR else iterable
 
 
-def _with_bar(iterable: Iterable[T], desc: str, total: int | None, console: "Console") -> Generator[T, None, None]:
-    if not _in_use.acquire(blocking=False):
-        yield from iterable
-        return
-    bar, begun = bar_on(console), time.monotonic()
-    task, is_started = bar.add_task(desc, total=total), False
-    try:
-        with ExitStack() as stack:
-            for item in iterable:
-                if not is_started and time.monotonic() - begun > _PATIENCE:
-                    stack.enter_context(live(bar, console))
-                    is_started = True
-                yield item
-                bar.advance(task)
-    finally:
-        _in_use.release()
+def _with_bar(iterable: Iterable[T], desc: str, total: int | None) -> Generator[T, None, None]:
+    with tracked(iterable, desc, total) as items:
+        yield from items
 
 
 def bar_on(console: "Console") -> "Progress":
@@ -144,26 +315,39 @@ def bar_on(console: "Console") -> "Progress":
         progress.MofNCompleteColumn(),
     ]
     columns += [progress.TimeElapsedColumn(), progress.TimeRemainingColumn()]
-    return progress.Progress(*columns, console=console)
+    # What scripts print while a bar is drawn goes above it, unless their output is a file: there it stays.
+    return progress.Progress(*columns, console=console, redirect_stdout=is_terminal(sys.stdout))
+
+
+class _Status:
+    """A line that says that work is going on."""
+
+    def __init__(self, console: "Console", text: str) -> None:
+        self._console, self._status = console, console.status(text)
+
+    def start(self) -> None:
+        """Show it."""
+        self._status.start()
+
+    def update(self, n_done: int) -> None:
+        """Nothing is counted."""
+
+    def stop(self) -> None:
+        """Take it away."""
+        self._status.stop()
 
 
 @contextmanager
 def busy(text: str) -> Iterator[None]:
     """Show that work is going on, if that was requested and it takes longer than a second."""
-    console = _console()
+    console = _console() if SHOW_PROGRESS_BAR else None
     if console is None or not _in_use.acquire(blocking=False):
         yield
         return
-    status = console.status(text)
-    timer = threading.Timer(_PATIENCE, status.start)
-    timer.daemon = True
-    timer.start()
     _consoles.append(console)
     try:
-        yield
+        with _displayed(_Status(console, text), _PATIENCE):
+            yield
     finally:
         _consoles.remove(console)
-        timer.cancel()
-        timer.join()  # it may be starting the display at this moment, which must not happen after `stop`
-        status.stop()
         _in_use.release()

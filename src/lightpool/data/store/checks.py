@@ -17,7 +17,7 @@ from lightpool.data.tables.gadf_tables import classify_hdus
 from lightpool.data.tables.obs_ids import is_obs_id
 from lightpool.errors import DamagedFileError, FormatError, MissingDataError
 from lightpool.fits import Place
-from lightpool.utils.pbar import progress_bar
+from lightpool.utils.pbar import tracked
 from lightpool.utils.secret_texts import hide_secrets
 
 __all__ = ["check_data_store"]
@@ -93,8 +93,9 @@ def check_data_store(
         )
         with ThreadPoolExecutor(n_worker) as pool:
             each = pool.map(check, numbers) if n_worker > 1 else map(check, numbers)
-            for found in progress_bar(each, "observations", len(numbers)):
-                yield from found
+            with tracked(each, "observations", len(numbers)) as items:
+                for found in items:
+                    yield from found
 
 
 def _failure(error: Exception) -> Finding:

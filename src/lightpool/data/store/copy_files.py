@@ -22,6 +22,7 @@ from lightpool.fits import (
     table_to_hdu,
     write_fits,
 )
+from lightpool.utils.pbar import tracked
 
 __all__ = ["copy_files", "require_another_folder", "write_index"]
 
@@ -94,8 +95,9 @@ def copy_files(locations: list[HDULocation], target: Path, overwrite: bool, verb
             path = _free(_relative_path(location), lambda name: name in taken)
             taken.add(str(path).lower())  # some file systems ignore case
             copy_of[source] = path
-    for source, path in copy_of.items():
-        _copy(source, target, path, overwrite, verbose)
+    with tracked(copy_of.items(), "files") as items:
+        for source, path in items:
+            _copy(source, target, path, overwrite, verbose)
     copies = [copy_of[_source(location)] for location in locations]
     return [("" if str(path.parent) == "." else str(path.parent), path.name) for path in copies]
 

@@ -32,6 +32,7 @@ from lightpool.fits import (
     seconds_since_reference,
 )
 from lightpool.typing import PathInput
+from lightpool.utils.pbar import tracked
 
 __all__ = ["CalDBIRF", "IndexMaker", "rows_of_file"]
 
@@ -111,7 +112,9 @@ class IndexMaker(KnownAttributes):
         return self.get_events_info(events_path, irf_path)
 
     def _all_infos(self) -> list[dict[str, Any]]:
-        infos = [self.get_obs_info(*paths) for paths in zip(self.events_paths, self.irfs_paths, strict=True)]
+        pairs = list(zip(self.events_paths, self.irfs_paths, strict=True))
+        with tracked(pairs, "event files") as items:
+            infos = [self.get_obs_info(*paths) for paths in items]
         _check_unique(infos)
         _check_times(infos)
         return infos

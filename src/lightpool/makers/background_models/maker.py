@@ -31,7 +31,8 @@ from lightpool.makers.background_models.field_turns import FieldSteps, FieldTurn
 from lightpool.makers.background_models.sums import BackgroundSums, RunRow
 from lightpool.makers.core import Described
 from lightpool.maps import Map, MapAxis
-from lightpool.typing import RegionLike
+from lightpool.typing import ProgressLike, RegionLike
+from lightpool.utils.pbar import tracked
 
 __all__ = ["BackgroundModelMaker"]
 
@@ -139,7 +140,11 @@ class BackgroundModelMaker(Described):
 
     @accepts_gammapy
     def run_all(
-        self, observations: Iterable[Observation], rows: Iterable[RunRow | None] | None = None
+        self,
+        observations: Iterable[Observation],
+        rows: Iterable[RunRow | None] | None = None,
+        *,
+        progress: ProgressLike = None,
     ) -> BackgroundSums:
         """Return the sums of several runs; results are copied from a device once, for all together.
 
@@ -147,9 +152,12 @@ class BackgroundModelMaker(Described):
         ----------
         observations : iterable of Observation
         rows : iterable of mappings, optional, one for each observation, see `run`
+        progress : bool or function, optional, see `~lightpool.makers.DatasetsMaker.run`
         """
         given: Iterable[RunRow | None] = iter(lambda: None, 0) if rows is None else rows
-        return self._read([self._start(each, row) for each, row in zip(observations, given, strict=rows is not None)])
+        with tracked(observations, "runs", progress=progress) as runs:
+            works = [self._start(each, row) for each, row in zip(runs, given, strict=rows is not None)]
+        return self._read(works)
 
     def _read(self, works: Sequence[_Work]) -> BackgroundSums:
         if not works:

@@ -21,7 +21,7 @@ from lightpool.errors import TransferError, WorkerDiedError
 from lightpool.makers.parallel.worker_processes import WorkerProcess, packed, unpacked
 from lightpool.utils.deviations import deviates, deviations_are_heard, noted_deviations
 
-__all__ = ["in_processes", "is_given_up"]
+__all__ = ["in_processes", "is_given_up", "one_is_done"]
 
 Result = TypeVar("Result")
 
@@ -29,6 +29,9 @@ _package_log = logging.getLogger("lightpool")
 
 _given_up = threading.Event()
 """Set in a worker that has been asked to stop."""
+
+_senders: "list[_Sender]" = []
+"""In a worker, what sends messages to its parent."""
 
 # No pickled object is empty.
 _NO_MORE = b""
@@ -39,8 +42,18 @@ def is_given_up() -> bool:
     return _given_up.is_set()
 
 
+def one_is_done() -> None:
+    """Tell the parent that one of the items of a task is done; elsewhere nothing happens."""
+    if _senders:
+        _senders[-1].send("one", None)
+
+
 def in_processes(
-    n_process: int, do: Callable[..., Result], tasks: Iterable[tuple[object, ...]], gpus: Sequence[str] = ()
+    n_process: int,
+    do: Callable[..., Result],
+    tasks: Iterable[tuple[object, ...]],
+    gpus: Sequence[str] = (),
+    advance: Callable[[], None] | None = None,
 ) -> Generator[Result, None, None]:
     """Call a function in processes, see `WorkerProcess`, and yield the results in the order of the tasks.
 
@@ -57,6 +70,8 @@ def in_processes(
         Arguments of each call; only a few more than there are processes are taken in advance.
     gpus : sequence of str, see `lightpool.arrays.visible_gpus`
         GPUs that the processes use in turn: each sees only one. Without them each process sees those of this process.
+    advance : function without arguments, optional
+        Called whenever a process says that an item of its task is done, see `one_is_done`.
 
     Raises
     ------
@@ -65,7 +80,7 @@ def in_processes(
     WorkerDiedError
         If a process ends before its task is done.
     """
-    processes = _Processes(n_process, gpus)
+    processes = _Processes(n_process, gpus, advance)
     pool = ThreadPoolExecutor(n_process)  # a thread for each process, which waits for its answers
     # A copy of the context for each job, which has the listeners of this thread.
     jobs = (
@@ -102,10 +117,11 @@ class _Processes:
 
     Parameters
     ----------
-    n_process, gpus : see `in_processes`
+    n_process, gpus, advance : see `in_processes`
     """
 
-    def __init__(self, n_process: int, gpus: Sequence[str]) -> None:
+    def __init__(self, n_process: int, gpus: Sequence[str], advance: Callable[[], None] | None) -> None:
+        self._advance = advance
         self._workers: list[WorkerProcess] = []
         self._gpus = gpus
         self._idle: queue.SimpleQueue[WorkerProcess] = queue.SimpleQueue()
@@ -156,7 +172,10 @@ class _Processes:
         try:
             worker.send_bytes(message)
             while (answer := _received(worker.connection))[0] not in ("done", "failed"):
-                _pass_on(answer)
+                if answer[0] != "one":
+                    _pass_on(answer)
+                elif self._advance is not None:
+                    self._advance()
         except (EOFError, OSError) as error:
             raise WorkerDiedError(_death(worker, len(self._workers))) from error
         if answer[0] == "done":
@@ -211,6 +230,7 @@ def _call_functions(connection: Connection, gpu: str | None, level: int) -> None
     if gpu is not None:
         see_gpu(gpu)
     sender = _Sender(connection, level)
+    _senders.append(sender)
     messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, messages), daemon=True).start()
     while message := messages.get():
@@ -267,10 +287,10 @@ class _Sender(logging.Handler):
 
         Parameters
         ----------
-        kind : {"done", "failed", "log", "warning"}
+        kind : {"done", "failed", "log", "warning", "one"}
         *content
-            The result and the announced differences; the error and its cause; the record; or text, category, file
-            and line.
+            The result and the announced differences; the error and its cause; the record; text, category, file
+            and line; or nothing.
         """
         try:
             data = packed((kind, *content))
