@@ -129,12 +129,22 @@ def simulate_store(
             instrument = _instrument(psf_kinds[i % len(psf_kinds)], background_kinds[i % len(background_kinds)])
             events = draw_events(instrument, run, sources, np.random.default_rng([seed, run.obs_id]))
             name = f"data/run_{run.obs_id:06d}.fits.gz"
-            hdus = [_events_hdu(run, events), _gti_hdu(run), *_response_hdus(instrument, point_like)]
-            write_fits(HDUList([PrimaryHDU(), *hdus]), folder / name, overwrite=overwrite)
+            write_fits(_hdus_of_run(run, events, instrument, point_like), folder / name, overwrite=overwrite)
             rows += list(_hdu_index_rows(run, name, instrument, point_like))
     for name, table in (("obs-index", _obs_index(runs)), ("hdu-index", _hdu_index(rows))):
         write_fits(HDUList([PrimaryHDU(), table]), folder / f"{name}.fits.gz", overwrite=overwrite)
     return folder
+
+
+def _hdus_of_run(run: SimulatedRun, events: Events, instrument: Instrument, point_like: bool) -> HDUList:
+    """Return the contents of the file of a run.
+
+    Parameters
+    ----------
+    run, events, instrument : what is written
+    point_like : bool, see `simulate_store`
+    """
+    return HDUList([PrimaryHDU(), _events_hdu(run, events), _gti_hdu(run), *_response_hdus(instrument, point_like)])
 
 
 def _all_sources(source: PointSource | Sequence[PointSource] | None) -> list[PointSource]:
