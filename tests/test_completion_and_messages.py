@@ -1,6 +1,7 @@
 """Completion in shells, and messages in Python: see docs/reference/command_line.md."""
 
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -59,21 +60,58 @@ def test_the_documented_lines_ask_for_scripts_that_there_are(shell, line):
     assert "_LIGHTPOOL_COMPLETE" in done.output
 
 
+def line_for(shell, command):
+    """The line of the page for a shell, with the path of a command."""
+    (line,) = re.findall(rf"^\| {shell}\b.* \| `~.*` \| `(.*)` \|$", PAGE, flags=re.M)
+    return re.sub(r"_source lightpool\b", f"_source {command}", line.replace(r"\|", "|"))
+
+
+@pytest.fixture
+def command(tmp_path):
+    """The command, in a folder of its own that is the first of the path."""
+    path = tmp_path / "bin" / "lightpool"
+    path.parent.mkdir()
+    # click takes the name of the program from sys.argv, which is that of Python here.
+    run = "from lightpool.cli import main; main(prog_name='lightpool')"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{run}" "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no bash")
-def test_the_documented_line_works_in_bash(tmp_path):
-    command = tmp_path / "lightpool"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "from lightpool.cli import main; main()" "$@"\n')
-    command.chmod(0o755)
-    line = re.search(r"~/\.bashrc` \| `(.*)` \|", PAGE)[1].replace("lightpool)", f"{command})")
-    # click takes the name of the program from sys.argv, which is that of Python here.
-    command.write_text(command.read_text().replace("main()", "main(prog_name='lightpool')"))
-    script = f"""{line}
+def test_the_documented_line_works_in_bash(command):
+    script = f"""{line_for("Bash", command)}
 COMP_WORDS=(lightpool re); COMP_CWORD=1
 _lightpool_completion {command}
 echo "${{COMPREPLY[@]}}" """
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["reduce", "report"], done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("fish") is None, reason="needs the program fish")
+def test_the_documented_line_works_in_fish(command):
+    script = f"{line_for('Fish', command)}; complete -C 'lightpool re'; complete -C 'lightpool reduce --on-error '"
+    path = f"{command.parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PATH": path, "HOME": str(command.parent)},
+    )
+    names = [line.split("\t")[0] for line in done.stdout.splitlines()]
+    assert names == ["reduce", "report", "raise", "retry", "skip"], done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="needs the program zsh")
+def test_the_documented_line_works_in_zsh(command):
+    (before,) = re.findall(r"put `(autoload.*?)` above", PAGE)
+    script = f"{before} -u -D; {line_for('Zsh', command)}; print $_comps[lightpool]"
+    done = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("_lightpool_completion\n", "")
 
 
 def loggers():
