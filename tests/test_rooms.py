@@ -28,7 +28,7 @@ ROOMS = [
     "datasets",
 ]
 ROOMS += ["modeling", "makers", "estimators", "simulate", "config"]
-ROOMS += ["batch", "report", "cli", "gammapy"]
+ROOMS += ["batch", "report", "quicklook", "cli", "gammapy"]
 SUB_PACKAGES = {
     "arrays": ["devices", "cuda", "kernels"],
     "maps": ["axes", "regions", "geoms"],

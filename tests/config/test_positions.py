@@ -8,7 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from lightpool.config import Settings
 from lightpool.config.build import build_dataset
-from lightpool.config.positions import _SOURCES, Circle, Point, Position
+from lightpool.config.positions import Circle, Point, Position
+from lightpool.config.sources import SOURCE_NAMES, known_source
 from lightpool.config.targets import Region
 from lightpool.errors import ConfigError
 
@@ -60,11 +61,10 @@ def test_a_place_that_is_none_is_refused(values, message):
 
 
 def test_every_source_of_the_list_is_found_whatever_its_spelling():
-    for name, (lon, lat) in _SOURCES.items():
+    for name in SOURCE_NAMES:
         for spelling in (name, name.lower(), name.replace(" ", "")):
             found = Position.model_validate(spelling).skycoord
-            assert (found.ra.deg, found.dec.deg) == pytest.approx((lon, lat), abs=1e-9)
-    assert Position.model_validate("Markarian 421") == position(name="Mrk 421")
+            assert (found.ra.deg, found.dec.deg) == pytest.approx(known_source(name))
 
 
 def test_a_name_that_nobody_knows_says_what_to_write(monkeypatch):
@@ -72,7 +72,7 @@ def test_a_name_that_nobody_knows_says_what_to_write(monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr(SkyCoord, "from_name", no_network)
-    with pytest.raises(ValidationError, match=r"'Nebula 7' is not in the built-in list.*no network.*give lon and lat"):
+    with pytest.raises(ValidationError, match=r"'Nebula 7' is not in the built-in list.*no network.*give coordinates"):
         Position.model_validate("Nebula 7")
 
 

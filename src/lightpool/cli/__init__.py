@@ -10,6 +10,7 @@ from lightpool.cli.batch import config, plan, reduce, report, stack
 from lightpool.cli.check import check
 from lightpool.cli.demo import demo, info, simulate
 from lightpool.cli.output import install_traceback, printable_errors, say
+from lightpool.cli.quicklook import quicklook
 from lightpool.names import show_public
 
 __all__ = ["main"]
@@ -40,7 +41,7 @@ def main() -> None:
     """Reduce gamma-ray observations (DL3) to binned datasets (DL4)."""
 
 
-for _command in (config, plan, check, reduce, background, report, stack, info, demo, simulate):
+for _command in (config, plan, check, quicklook, reduce, background, report, stack, info, demo, simulate):
     main.add_command(_command)
 
 show_public(__name__)

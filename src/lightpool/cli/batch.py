@@ -13,11 +13,22 @@ from lightpool.cli.options import LocalPath, refuse_together
 from lightpool.cli.output import say
 
 if TYPE_CHECKING:
+    from lightpool.batch.engine import BatchResult
     from lightpool.batch.execution.executors import Executor
     from lightpool.cli.console import ExitCode
     from lightpool.config.batch_settings import BatchSettings
 
-__all__ = ["batch_options", "check_batch_options", "config", "plan", "reduce", "report", "run_to_the_end", "stack"]
+__all__ = [
+    "batch_options",
+    "carry_out",
+    "check_batch_options",
+    "config",
+    "plan",
+    "reduce",
+    "report",
+    "run_to_the_end",
+    "stack",
+]
 
 log = logging.getLogger("lightpool")
 
@@ -160,16 +171,30 @@ def run_to_the_end(
     resume, restart, workers, cluster
         Options of the command.
     """
+    from lightpool.cli.console import ExitCode
+
+    result = carry_out(settings, resume=resume, restart=restart, workers=workers, cluster=cluster)
+    for file in result.files:
+        say(file)
+    return ExitCode.SOME_FAILED if result.n_failed else ExitCode.OK
+
+
+def carry_out(
+    settings: "BatchSettings", *, resume: bool, restart: bool, workers: int | None, cluster: str | None
+) -> "BatchResult":
+    """Plan a batch and carry it out, with a bar of its progress.
+
+    Parameters
+    ----------
+    settings, resume, restart, workers, cluster : see `run_to_the_end`
+    """
     from lightpool.batch import make_plan, plan_to_resume, run_batch
-    from lightpool.cli.console import ExitCode, Progress
+    from lightpool.cli.console import Progress
 
     batch = plan_to_resume(settings) if resume else make_plan(settings)
     executors = _executor(cluster, workers, settings.run.device)
     with _hint_to_resume(), executors as executor, Progress(len(batch.obs_ids)) as progress:
-        result = run_batch(batch, executor, resume=resume, restart=restart, progress=progress)
-    for file in result.files:
-        say(file)
-    return ExitCode.SOME_FAILED if result.n_failed else ExitCode.OK
+        return run_batch(batch, executor, resume=resume, restart=restart, progress=progress)
 
 
 def check_batch_options(
@@ -261,11 +286,12 @@ def stack(files: tuple[Path, ...], output: Path, overwrite: bool, allow_duplicat
 @click.argument("folder", type=LocalPath(file_okay=False))
 @click.option("-o", "--output", type=_FILE, help="File of the page. [default: FOLDER/report.html]")
 @click.option("--max-pictures", type=click.IntRange(min=0), default=40, show_default=True, help="Stacks with plots.")
-def report(folder: Path, output: Path | None, max_pictures: int) -> None:
+@click.option("--pictures", type=LocalPath(file_okay=False), help="Also write the plots to this folder, as PNG.")
+def report(folder: Path, output: Path | None, max_pictures: int, pictures: Path | None) -> None:
     """Write an HTML report of the reduction in FOLDER: settings, results and failed observations."""
     from lightpool.cli.console import ended_by_errors
 
     with ended_by_errors():
         from lightpool.report import write_report
 
-        say(write_report(folder, output, max_pictures=max_pictures))
+        say(write_report(folder, output, max_pictures=max_pictures, pictures=pictures))

@@ -1,14 +1,13 @@
 """The command that checks a data store."""
 
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from lightpool.cli.options import AnyPlace
+from lightpool.cli.options import AnyPlace, run_numbers
 from lightpool.cli.output import say
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def check(
             raise
         except Exception as error:  # damaged files can cause any error
             raise FormatError(f"the data store {store} cannot be opened: {type(error).__name__}: {error}") from error
-        obs_ids = _numbers(opened, runs)
+        obs_ids = run_numbers(opened, runs)
         conventions = Conventions()
         findings = list(
             check_data_store(opened, obs_ids=obs_ids, n_worker=workers, time_limit=timeout, conventions=conventions)
@@ -98,24 +97,6 @@ def _line(found: Mapping[str, str | int], store: "Place") -> str:
     if "hdu" in found:
         location += f"[{found['hdu']}]"
     return f"{found.get('obs_id', 'index'):>8}  {found['level']:<7}  {found['code']:<15}  {location}: {found['msg']}"
-
-
-def _numbers(store: "DataStore", runs: str | None) -> Sequence[int]:
-    """Numbers of the selected observations; ConfigError if one is not in the data store."""
-    from lightpool.errors import ConfigError
-    from lightpool.fits import read_text
-
-    listed: list[int] = store.obs_ids.tolist()
-    if runs is None:
-        return listed
-    text = read_text(runs) if os.path.exists(runs) else runs
-    try:
-        wanted = [int(word) for word in text.replace(",", " ").split()]
-    except ValueError as error:
-        raise ConfigError(f"--runs {runs} is neither a file nor a list of numbers such as 1,2,5") from error
-    if unknown := sorted(set(wanted) - set(listed)):
-        raise ConfigError(f"--runs: the data store does not contain {', '.join(map(str, unknown))}")
-    return list(dict.fromkeys(wanted))
 
 
 @contextmanager

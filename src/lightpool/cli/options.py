@@ -1,11 +1,19 @@
-"""Arguments of commands: paths as users write them, and mutually exclusive options."""
+"""Arguments of commands: paths and quantities as users write them, numbers of runs, and mutually exclusive options."""
 
+import os
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-__all__ = ["AnyPlace", "LocalPath", "refuse_together"]
+if TYPE_CHECKING:
+    from astropy.units import Quantity
+
+    from lightpool.data import DataStore
+
+__all__ = ["AnyPlace", "LocalPath", "QuantityWithUnit", "refuse_together", "run_numbers"]
 
 
 class LocalPath(click.Path):
@@ -64,6 +72,68 @@ class AnyPlace(LocalPath):
         except (LightpoolError, ValueError) as error:
             self.fail(str(error), param, ctx)
         return place if isinstance(place, str) else super().convert(value, param, ctx)
+
+
+class QuantityWithUnit(click.ParamType["Quantity"]):
+    """A positive angle or energy, such as ``0.5deg``; a plain number is in deg or TeV.
+
+    Parameters
+    ----------
+    unit : {"deg", "TeV"}
+    """
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        self.name = "angle" if unit == "deg" else "energy"
+
+    def convert(self, value: "str | Quantity", param: click.Parameter | None, ctx: click.Context | None) -> "Quantity":
+        """Return the quantity, an `~astropy.coordinates.Angle` if it is an angle.
+
+        Parameters
+        ----------
+        value : str or Quantity
+        param : click.Parameter or None
+        ctx : click.Context or None
+        """
+        from astropy.coordinates import Angle
+
+        from lightpool.config.quantities import positive_quantity
+
+        try:
+            found = positive_quantity(str(value), self.unit)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return Angle(found) if self.unit == "deg" else found
+
+
+def run_numbers(store: "DataStore", runs: str | None) -> Sequence[int]:
+    """Return the numbers of the selected observations.
+
+    Parameters
+    ----------
+    store : DataStore
+    runs : str or None
+        Numbers such as ``1,2,5``, or the name of a file with them; all by default.
+
+    Raises
+    ------
+    ConfigError
+        If one is not in the data store.
+    """
+    from lightpool.errors import ConfigError
+    from lightpool.fits import read_text
+
+    listed: list[int] = store.obs_ids.tolist()
+    if runs is None:
+        return listed
+    text = read_text(runs) if os.path.exists(runs) else runs
+    try:
+        wanted = [int(word) for word in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise ConfigError(f"--runs {runs} is neither a file nor a list of numbers such as 1,2,5") from error
+    if unknown := sorted(set(wanted) - set(listed)):
+        raise ConfigError(f"--runs: the data store does not contain {', '.join(map(str, unknown))}")
+    return list(dict.fromkeys(wanted))
 
 
 def refuse_together(first: str, second: str, values: tuple[object, object], advice: str) -> None:

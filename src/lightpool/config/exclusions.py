@@ -1,6 +1,7 @@
 """Parts of the sky that are excluded from a background, in a settings file: circles, regions, and files of them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import astropy.units as u
@@ -11,7 +12,8 @@ from lightpool.config.positions import Circle
 from lightpool.config.quantities import PositiveAngleText
 from lightpool.config.regions import RegionText
 from lightpool.config.section import Section
-from lightpool.fits import name_of_place
+from lightpool.fits import FileKind, file_kinds, name_of_place, read_fits
+from lightpool.fits.content_kinds import is_fits
 from lightpool.makers.background_models.exclusion import SkyExclusion
 from lightpool.maps import Map
 
@@ -21,6 +23,7 @@ __all__ = [
     "ExcludedMask",
     "ExcludedRegions",
     "ExcludedStars",
+    "excluded_file",
     "excluded_files",
     "is_mask_file",
     "read_mask",
@@ -112,6 +115,28 @@ def excluded_files(items: list[Any]) -> Iterator[tuple[dict[str, Any], str]]:
     for item in items:
         if isinstance(item, dict):
             yield from ((item, key) for key in _FILE_KEYS if key in item)
+
+
+def excluded_file(path: Path) -> dict[str, str]:
+    """Return the item of a list of `Excluded` for a file, whose content tells what it is.
+
+    Parameters
+    ----------
+    path : Path
+        A mask in FITS; a catalogue in FITS, VOTable or ECSV; or else regions in DS9 format.
+
+    Raises
+    ------
+    OSError, FormatError
+        If it cannot be read.
+    """
+    name = str(path.absolute())
+    if is_fits(path):
+        kinds = file_kinds(read_fits(path))
+        return {"mask": name} if {FileKind.MAP, FileKind.HEALPIX} & set(kinds) else {"catalog": name}
+    with path.open("rb") as stream:
+        begin = stream.read(1000)
+    return {"catalog": name} if b"%ECSV" in begin or b"<VOTABLE" in begin.upper() else {"regions": name}
 
 
 def is_mask_file(path: str) -> bool:

@@ -1,101 +1,73 @@
 """Sky positions in a settings file: in degrees, in hours and minutes, or by the name of a source."""
 
-import re
 from typing import Any, Literal
 
 import astropy.units as u
 from astropy.coordinates import SkyCoord
-from pydantic import ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, ValidationError, ValidationInfo, field_validator, model_validator
 
+from lightpool.config.position_texts import coordinates_of_text
 from lightpool.config.quantities import AngleText, PositiveAngleText, angle_text
 from lightpool.config.section import Section
+from lightpool.config.sources import SOURCE_NAMES, known_source, similar_names
+from lightpool.errors import ConfigError
 
-__all__ = ["Circle", "Point", "Position"]
+__all__ = ["Circle", "Point", "Position", "parse_position", "position_of_text"]
 
 Frame = Literal["icrs", "galactic", "fk5", "fk4"]
-"""Frames of a position: FK5 of J2000 and FK4 of B1950. Frames fixed to the horizon, such as AltAz, are not possible."""
-
-_SOURCES = {
-    "1ES 0229+200": (38.202563, 20.288191),
-    "1ES 1959+650": (299.999384, 65.148514),
-    "3C 273": (187.277915, 2.052388),
-    "3C 279": (194.046527, -5.789314),
-    "BL Lac": (330.680381, 42.277772),
-    "Cas A": (350.85, 58.815),
-    "Cen A": (201.365063, -43.019113),
-    "Crab": (83.633083, 22.0145),
-    "Geminga": (98.475637, 17.770253),
-    "LS 5039": (276.562732, -14.848417),
-    "LS I +61 303": (40.131935, 61.229333),
-    "M 82": (148.968458, 69.679703),
-    "M 87": (187.70593, 12.391123),
-    "Mrk 421": (166.113808, 38.208833),
-    "Mrk 501": (253.467569, 39.760169),
-    "NGC 1275": (49.950667, 41.511696),
-    "NGC 253": (11.888058, -25.28822),
-    "PG 1553+113": (238.92935, 11.190102),
-    "PKS 1510-089": (228.210554, -9.099951),
-    "PKS 2155-304": (329.716938, -30.225588),
-    "Sgr A*": (266.416837, -29.00781),
-    "Vela": (128.836061, -45.176431),
-}
-"""Gamma-ray sources, deg, ICRS, from SIMBAD; for the Crab nebula, Geminga and Vela the positions of the pulsars."""
-
-_OTHER_NAMES = {
-    "crab nebula": "Crab",
-    "crab pulsar": "Crab",
-    "m1": "Crab",
-    "galactic centre": "Sgr A*",
-    "galactic center": "Sgr A*",
-    "gc": "Sgr A*",
-    "markarian 421": "Mrk 421",
-    "markarian 501": "Mrk 501",
-    "mkn 421": "Mrk 421",
-    "mkn 501": "Mrk 501",
-    "cassiopeia a": "Cas A",
-    "centaurus a": "Cen A",
-    "vela pulsar": "Vela",
-}
+"""The frames of `FRAMES`."""
 
 
-def _key(name: str) -> str:
-    return re.sub(r"[\s_]+", "", name).lower()
+def position_of_text(text: object) -> dict[str, str] | None:
+    """Return the coordinates in a text, or those of a source in the built-in list; None if the text is another name.
 
-
-_KNOWN = {_key(name): position for name, position in _SOURCES.items()}
-_KNOWN |= {_key(other): _SOURCES[name] for other, name in _OTHER_NAMES.items()}
-
-
-def _coordinates_of(name: object) -> dict[str, str]:
-    """Return the coordinates of a source, from the list above or, with a network, from the Sesame name resolver.
+    Parameters
+    ----------
+    text : object
+        Value in a settings file, or an option of a command.
 
     Raises
     ------
     ValueError
-        If neither knows the name.
+        If the text is empty or begins like coordinates and is not a position.
     """
-    if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"got the name {name!r}, expected one such as 'Crab'")
-    if _key(name) in _KNOWN:
-        lon, lat = _KNOWN[_key(name)]
-        return {"lon": f"{lon} deg", "lat": f"{lat} deg", "frame": "icrs"}
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"got the name {text!r}, expected one such as 'Crab'")
+    if (known := known_source(text)) is not None:
+        return {"lon": f"{known[0]} deg", "lat": f"{known[1]} deg", "frame": "icrs"}
+    return coordinates_of_text(text)
+
+
+def _coordinates_of(text: object) -> dict[str, str]:
+    """Return the coordinates in a text or, of a name, from the built-in list or the Sesame name resolver.
+
+    Raises
+    ------
+    ValueError
+        If the text is neither a position nor a name that is known.
+    """
+    if (position := position_of_text(text)) is not None:
+        return position
     from astropy.coordinates.name_resolve import NameResolveError
     from astropy.utils.data import conf
 
     try:
         # s; without a network the error comes soon.
         with conf.set_temp("remote_timeout", 5):
-            found = SkyCoord.from_name(name)
+            found = SkyCoord.from_name(str(text))
     except (NameResolveError, OSError, ValueError) as error:
+        similar = similar_names(str(text))
         raise ValueError(
-            f"the position of {name!r} is not in the built-in list, and the name resolver did not find it "
-            f"({_first_line(error)}); give lon and lat. Known sources: {', '.join(_SOURCES)}"
+            f"the position of {text!r} is not in the built-in list, and the name resolver, which needs a network, did "
+            f"not find it ({_first_line(error)}); give coordinates such as '83.63 22.01' or '05:34:31.9 +22:00:52'. "
+            + (f"Similar names: {', '.join(similar)}" if similar else f"Known sources: {', '.join(SOURCE_NAMES)}")
         ) from error
     return {"lon": f"{found.ra.deg:.9g} deg", "lat": f"{found.dec.deg:.9g} deg", "frame": "icrs"}
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:100] or type(error).__name__
+    line = str(error).strip().partition("\n")[0].removesuffix("See errors per URL below: ").strip(" .")
+    return line[:100] or type(error).__name__
 
 
 def _with_name(schema: dict[str, Any]) -> None:
@@ -107,7 +79,7 @@ def _with_name(schema: dict[str, Any]) -> None:
 
 
 class Position(Section):
-    """A sky position: coordinates, ``name: Crab``, or just the name."""
+    """A sky position: coordinates, ``name: Crab``, just the name, or a text such as ``05:34:31.9 +22:00:52``."""
 
     model_config = ConfigDict(json_schema_extra=_with_name)
 
@@ -173,3 +145,22 @@ class Circle(Position):
 
 class Point(Position):
     """A point on the sky; the directional cut of point-like responses determines the size of the region."""
+
+
+def parse_position(text: str | dict[str, str]) -> Position:
+    """Return the position of a text, as an option of a command has it.
+
+    Parameters
+    ----------
+    text : str or dict of str
+        Coordinates, or the name of a source; or what `position_of_text` returned for it.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither; says what is wrong.
+    """
+    try:
+        return Position.model_validate(text)
+    except ValidationError as error:
+        raise ConfigError(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from error

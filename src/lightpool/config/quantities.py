@@ -19,6 +19,7 @@ __all__ = [
     "TimeText",
     "angle_text",
     "is_quantity",
+    "positive_quantity",
 ]
 
 _NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
@@ -127,6 +128,25 @@ def angle_text(value: object, *, in_hours: bool | None) -> object:
     hours, minutes, *seconds = text.split(":")
     letters = "hms" if in_hours else "dms"
     return "".join(part + letter for part, letter in zip((hours, minutes, *seconds), letters, strict=False))
+
+
+def positive_quantity(text: str, unit: str) -> u.Quantity:
+    """Return the quantity of a text, as an option of a command has it; a plain number has the unit.
+
+    Parameters
+    ----------
+    text : str
+    unit : {"deg", "TeV"}
+
+    Raises
+    ------
+    ValueError
+        If it is not a positive angle or energy.
+    """
+    if re.fullmatch(rf"\s*{_NUMBER}\s*", text):
+        text = f"{text.strip()} {unit}"
+    kind = "an angle" if unit == "deg" else "an energy"
+    return u.Quantity(_positive(_checked(text, unit, f"expected {kind}, such as '0.5 {unit}'")))
 
 
 def is_quantity(value: object) -> TypeGuard[str]:

@@ -14,7 +14,7 @@ from lightpool.batch.storage.folder import BatchFolder
 from lightpool.config.background import BackgroundSettings
 from lightpool.errors import LightpoolError
 from lightpool.makers import BackgroundModel
-from lightpool.report.embedded_plot import EmbeddedPlot
+from lightpool.report.embedded_plot import DrawnPlot, EmbeddedPlot, embed_plots
 from lightpool.report.html import timing_of, write_page
 from lightpool.utils.pbar import tracked
 
@@ -45,7 +45,7 @@ class GroupView:
 
 
 def write_background_report(
-    batch: BatchFolder, settings: BackgroundSettings, output: Path, *, max_pictures: int
+    batch: BatchFolder, settings: BackgroundSettings, output: Path, *, max_pictures: int, pictures: Path | None = None
 ) -> Path:
     """Write the report of background models.
 
@@ -57,6 +57,8 @@ def write_background_report(
         File of the page.
     max_pictures : int
         Number of groups with plots; further groups are only in the table.
+    pictures : Path, optional
+        Folder to which the plots are written too.
     """
     _, chunks, version = batch.read_plan()
     found = [batch.record(batch.key(settings, chunk, version)) for chunk in chunks]
@@ -65,7 +67,8 @@ def write_background_report(
     groups, runs = (_table(batch, name) for name in ("groups.ecsv", "runs.ecsv"))
     rows = [] if groups is None else list(groups)
     with tracked(rows, "groups") as items:
-        views = [_group_view(batch, row, has_plots=n < max_pictures) for n, row in enumerate(items)]
+        steps = enumerate(items)
+        views = [_group_view(batch, row, has_plots=n < max_pictures, pictures=pictures) for n, row in steps]
     run_rows = [] if runs is None else list(map(_run_row, runs))
     names = ("sums.fits", "groups.ecsv", "runs.ecsv", "outcomes.ecsv", "provenance.json", "observations")
     write_page(
@@ -82,7 +85,7 @@ def write_background_report(
         groups=views,
         n_plotted=min(max_pictures, len(views)),
         ungrouped=[row["obs_id"] for row in run_rows if not row["group"]],
-        norm_plots=list(_norm_plots(run_rows)),
+        norm_plots=embed_plots(_norm_plots(run_rows), "runs", pictures),
         runs=run_rows[:_MAX_ROWS],
         n_run=len(run_rows),
         paths=[*(view.path for view in views), *(path for name in names if (path := batch.path / name).exists())],
@@ -97,12 +100,12 @@ def _table(batch: BatchFolder, name: str) -> Table | None:
     return Table.read(path, format="ascii.ecsv") if path in batch.results() else None
 
 
-def _group_view(batch: BatchFolder, row: Row, *, has_plots: bool) -> GroupView:
+def _group_view(batch: BatchFolder, row: Row, *, has_plots: bool, pictures: Path | None) -> GroupView:
     path = batch.path_inside(str(row["FILE"]))
-    error, plots = "", []
+    error, plots = "", list[EmbeddedPlot]()
     if has_plots:
         try:
-            plots = list(_plots(BackgroundModel.read(path)))
+            plots = embed_plots(_plots(BackgroundModel.read(path)), str(row["GROUP"]), pictures)
         except (LightpoolError, OSError, ValueError, KeyError) as problem:
             error = f"{type(problem).__name__}: {problem}"
     return GroupView(
@@ -142,29 +145,29 @@ def _run_row(row: Row) -> dict[str, Any]:
     }
 
 
-def _plots(model: BackgroundModel) -> Iterator[EmbeddedPlot]:
+def _plots(model: BackgroundModel) -> Iterator[DrawnPlot]:
     from lightpool.plot import background_models as plots
 
-    yield EmbeddedPlot.of("Spectrum", plots.plot_mean_rate(model), "mean of the field of view, with statistical errors")
+    yield DrawnPlot("Spectrum", plots.plot_mean_rate(model), "mean of the field of view, with statistical errors")
     note = "in bins of energy" if model.field.is_radial else "mean over energies, weighted with their counts"
-    yield EmbeddedPlot.of("Rate", plots.plot_field_rate(model), note)
+    yield DrawnPlot("Rate", plots.plot_field_rate(model), note)
     if not model.field.is_radial:
         figure = plots.plot_rate_images(model)
-        yield EmbeddedPlot.of("Rate by energy", figure, "logarithmic, with colours of its own in each panel")
+        yield DrawnPlot("Rate by energy", figure, "logarithmic, with colours of its own in each panel")
     residuals = plots.residuals_of(model)
     if residuals is not None:
         figure = plots.plot_residuals(model, residuals)
         note = "counts minus model over its square root; all energies that are not extrapolated"
-        yield EmbeddedPlot.of("Residuals", figure, note)
+        yield DrawnPlot("Residuals", figure, note)
     if (model.remaining < 1).any():
         figure = plots.plot_field_values(model, model.remaining, "remaining part of the exposure")
-        yield EmbeddedPlot.of("Remaining exposure", figure, "outside of the exclusion")
+        yield DrawnPlot("Remaining exposure", figure, "outside of the exclusion")
 
 
-def _norm_plots(rows: Sequence[dict[str, Any]]) -> Iterator[EmbeddedPlot]:
+def _norm_plots(rows: Sequence[dict[str, Any]]) -> Iterator[DrawnPlot]:
     from lightpool.plot import report as plots
 
     known = [row for row in rows if row["norm"] is not None]
     if known:
         figure = plots.plot_over_time([row["start"] for row in known], [row["norm"] for row in known], "norm")
-        yield EmbeddedPlot.of("Norm of each run", figure, "counts over those that the model of its group predicts")
+        yield DrawnPlot("Norm of each run", figure, "counts over those that the model of its group predicts")

@@ -1,6 +1,6 @@
 """Counts, excess and significance at a source: per observation, per night, cumulative, and in total."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self, TypedDict
 
@@ -9,10 +9,20 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from lightpool.batch.execution.source_counts import SUMS
-from lightpool.batch.storage.outcomes import DatasetSummary, SourceSums
+from lightpool.batch.storage.outcomes import DatasetSummary, Outcome, SourceSums
 from lightpool.stats import CashCountsStatistic, CountsStatistic, WStatCountsStatistic
 
-__all__ = ["AtSource", "Row", "Run", "ThetaSquaredTotal", "by_night", "cumulated", "runs_of", "theta_squared_of"]
+__all__ = [
+    "AtSource",
+    "Row",
+    "Run",
+    "ThetaSquaredTotal",
+    "by_night",
+    "cumulated",
+    "rows_of",
+    "runs_of",
+    "theta_squared_of",
+]
 
 
 @dataclass(frozen=True)
@@ -125,6 +135,32 @@ class Run:
     livetime: float
     sums: SourceSums | None
     row: Row
+
+
+def rows_of(outcomes: Iterable[Outcome], maps: Container[str]) -> list[Row]:
+    """Return one row per observation and dataset.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+    maps : container of str
+        Names of the targets that are maps: only these have counts of the whole field.
+    """
+    rows = []
+    for outcome in outcomes:
+        for summary in outcome.summaries or [{}]:
+            sums = summary.get("source")
+            row: Row = {
+                "obs_id": outcome.obs_id,
+                "status": outcome.status,
+                "seconds": outcome.seconds,
+                **summary,
+                "at_source": None if sums is None else AtSource.total([sums]),
+            }
+            if row.get("target") not in maps:
+                row["counts"] = row["background"] = None
+            rows.append(row)
+    return rows
 
 
 def runs_of(rows: Sequence[Row], *, are_disjoint: bool = True) -> list[Run]:

@@ -18,7 +18,7 @@ from lightpool.errors import LightpoolError
 from lightpool.fits import read_fits
 from lightpool.makers import ExcessMapEstimator
 from lightpool.maps import Geom, Map, RegionNDMap
-from lightpool.report.embedded_plot import EmbeddedPlot
+from lightpool.report.embedded_plot import DrawnPlot, EmbeddedPlot, embed_plots
 from lightpool.report.healpix_excess import SkyMap, excess_of_pixels
 from lightpool.report.source_statistics import AtSource, Row
 
@@ -71,7 +71,9 @@ class StackView:
         return None if self.at_source is None else self.at_source.per_minute(self.livetime)
 
 
-def stack_view(path: Path, settings: Settings, rows: Sequence[Row], *, has_plots: bool) -> StackView:
+def stack_view(
+    path: Path, settings: Settings, rows: Sequence[Row], *, has_plots: bool, pictures: Path | None = None
+) -> StackView:
     """Return the view of a stack.
 
     Parameters
@@ -82,6 +84,8 @@ def stack_view(path: Path, settings: Settings, rows: Sequence[Row], *, has_plots
     rows : sequence of Row
         Of all observations.
     has_plots : bool
+    pictures : Path, optional
+        Folder to which the plots are written too.
     """
     try:
         file = read_fits(path)
@@ -113,7 +117,7 @@ def stack_view(path: Path, settings: Settings, rows: Sequence[Row], *, has_plots
         background=float(np.nansum(np.asarray(background.data), where=safe))
         if is_map and background is not None
         else None,
-        plots=list(_plots(dataset, background, target, source)) if has_plots else [],
+        plots=embed_plots(_plots(dataset, background, target, source), name, pictures) if has_plots else [],
     )
 
 
@@ -134,26 +138,27 @@ def _n_in_table(dataset: MapDataset) -> int | None:
 
 def _plots(
     dataset: MapDataset, background: Map | None, target: Target | None, source: Source | None
-) -> Iterator[EmbeddedPlot]:
+) -> Iterator[DrawnPlot]:
     from lightpool.plot import report as plots
 
     if isinstance(dataset, SpectrumDataset | SpectrumDatasetOnOff):
         assert background is None or isinstance(background, RegionNDMap)  # as all maps of a spectrum
         figure = plots.plot_spectrum(dataset, background)
-        yield EmbeddedPlot.of("Counts and background", figure, "the region, safe energies")
+        yield DrawnPlot("Counts and background", figure, "the region, safe energies")
         return
-    sqrt_ts, excess, note = _excess_maps(dataset, source)
+    # without a background all counts would be an excess
+    sqrt_ts, excess, note = (None, None, "") if background is None else _excess_maps(dataset, source)
     if sqrt_ts is not None and excess is not None:
         exclusion, warning = _exclusion_on(sqrt_ts.geom, target)
         titles = ("Significance", "Distribution of significances")
         for title, figure in zip(titles, plots.plot_significances(sqrt_ts, exclusion), strict=False):
-            yield EmbeddedPlot.of(title, figure, f"{note}{warning}")
-        yield EmbeddedPlot.of("Excess", plots.plot_image(excess), note)
-    yield EmbeddedPlot.of("Counts", plots.plot_image(_image_of(dataset.required("counts")), "sqrt"), "each pixel")
+            yield DrawnPlot(title, figure, f"{note}{warning}")
+        yield DrawnPlot("Excess", plots.plot_image(excess), note)
+    yield DrawnPlot("Counts", plots.plot_image(_image_of(dataset.required("counts")), "sqrt"), "each pixel")
     if dataset.exposure is not None:
         n_bin = dataset.exposure.geom.axes["energy_true"].nbin
         mean = _image_of(dataset.exposure) * (1 / n_bin)
-        yield EmbeddedPlot.of("Exposure", plots.plot_image(mean), "mean over true energy")
+        yield DrawnPlot("Exposure", plots.plot_image(mean), "mean over true energy")
 
 
 def _image_of(values: Map) -> SkyMap:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from lightpool.batch.execution.source_counts import Source
@@ -9,7 +10,7 @@ from lightpool.batch.products.theta_squared import sum_theta_squared
 from lightpool.config import Settings
 from lightpool.config.build import build_dataset, build_theta_squared
 from lightpool.config.targets import Target
-from lightpool.report.embedded_plot import EmbeddedPlot
+from lightpool.report.embedded_plot import DrawnPlot, EmbeddedPlot, embed_plots
 from lightpool.report.source_statistics import AtSource, Row, Run, by_night, cumulated, runs_of, theta_squared_of
 
 __all__ = ["TargetView", "scope_of", "source_of", "target_view"]
@@ -73,7 +74,9 @@ _BY_EVENTS = ("events", "event_types")
 """Divisions whose groups share the times of an observation."""
 
 
-def target_view(target: Target, settings: Settings, rows: Sequence[Row]) -> TargetView | None:
+def target_view(
+    target: Target, settings: Settings, rows: Sequence[Row], pictures: Path | None = None
+) -> TargetView | None:
     """Return the view of a target; None if none of its observations is reduced.
 
     Parameters
@@ -82,6 +85,8 @@ def target_view(target: Target, settings: Settings, rows: Sequence[Row]) -> Targ
     settings : Settings
     rows : sequence of Row
         Of all observations.
+    pictures : Path, optional
+        Folder to which the plots are written too.
     """
     ours = [row for row in rows if row.get("target") == target.name]
     divisions = [groups for groups in settings.groups if any(row["division"] == groups.name for row in ours)]
@@ -99,11 +104,11 @@ def target_view(target: Target, settings: Settings, rows: Sequence[Row]) -> Targ
         at_source=AtSource.total(run.sums for run in seen),
         livetime=sum(run.livetime for run in seen) / 3600,
         n_run=len({run.obs_id for run in seen}),
-        plots=list(_plots(source, target, runs, ours)),
+        plots=embed_plots(_plots(source, target, runs, ours), target.name, pictures),
     )
 
 
-def _plots(source: Source, target: Target, runs: Sequence[Run], rows: Sequence[Row]) -> Iterator[EmbeddedPlot]:
+def _plots(source: Source, target: Target, runs: Sequence[Run], rows: Sequence[Row]) -> Iterator[DrawnPlot]:
     from lightpool.plot import report as plots
 
     counter = build_theta_squared(target)
@@ -114,18 +119,18 @@ def _plots(source: Source, target: Target, runs: Sequence[Run], rows: Sequence[R
         )
         omitted = f"; {table.meta['N_OMITTED']} datasets left out" if table.meta["N_OMITTED"] else ""
         note = f"{table.meta['N_DATASET']} datasets, {off}; {low:.3g} to {high:.3g}, without safe mask{omitted}"
-        yield EmbeddedPlot.of("Theta squared", plots.plot_theta_squared_of_table(table), note)
+        yield DrawnPlot("Theta squared", plots.plot_theta_squared_of_table(table), note)
     elif (theta := theta_squared_of(rows)) is not None:
         radius = None if source.radius is None else float(source.radius.deg)
         energies = build_dataset(target).outline().required("counts").geom.axes["energy"].edges
         n_run = len({row["obs_id"] for row in rows})
         note = f"{theta['n_run']} of {n_run} observations; {energies[0]:.3g} to {energies[-1]:.3g}, without safe mask"
         figure = plots.plot_theta_squared(theta["counts"], theta["counts_off"], theta["max"], radius)
-        yield EmbeddedPlot.of("Theta squared", figure, note)
+        yield DrawnPlot("Theta squared", figure, note)
     growth = [(livetime, each.significance) for livetime, each in cumulated(runs) if each.significance is not None]
     if growth:
         figure = plots.plot_significance_growth([livetime / 3600 for livetime, _ in growth], [s for _, s in growth])
-        yield EmbeddedPlot.of("Cumulative significance", figure, "at the source")
+        yield DrawnPlot("Cumulative significance", figure, "at the source")
     nights = [each for each in by_night(runs) if each[2].excess is not None and each[1] > 0]
     if nights:
         minutes = [livetime / 60 for _, livetime, _ in nights]
@@ -133,9 +138,9 @@ def _plots(source: Source, target: Target, runs: Sequence[Run], rows: Sequence[R
         errors = [(each.error or 0.0) / time for (_, _, each), time in zip(nights, minutes, strict=True)]
         mean = sum(each.excess or 0.0 for _, _, each in nights) / sum(minutes)
         figure = plots.plot_night_rates([night for night, _, _ in nights], rates, errors, mean)
-        yield EmbeddedPlot.of("Excess rate per night", figure, f"at the source; nights: {len(nights)}")
+        yield DrawnPlot("Excess rate per night", figure, f"at the source; nights: {len(nights)}")
     for name, label in _OVER_TIME:
         values = [run.row.get(name) for run in runs]
         if any(value is not None for value in values):
             figure = plots.plot_over_time([run.start for run in runs], values, label)
-            yield EmbeddedPlot.of(label.partition(" [")[0].capitalize(), figure, "each observation")
+            yield DrawnPlot(label.partition(" [")[0].capitalize(), figure, "each observation")

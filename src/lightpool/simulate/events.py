@@ -69,6 +69,8 @@ class SimulatedRun:
         Mean over the run.
     target : str
         Name of what is observed.
+    target_position : SkyCoord or None
+        Its position, which the files name too.
     """
 
     obs_id: int
@@ -79,6 +81,7 @@ class SimulatedRun:
     zenith: float = 45.0
     azimuth: float = 0.0
     target: str = "simulated source"
+    target_position: SkyCoord | None = None
 
     @property
     def livetime(self) -> float:

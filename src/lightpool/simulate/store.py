@@ -69,6 +69,7 @@ def wobble_runs(
                 ontime=ontime,
                 zenith=float(rng.uniform(42, 50)),
                 azimuth=float(rng.uniform(-20, 20)) % 360,
+                target_position=center,
             )
         )
     return runs
@@ -205,13 +206,20 @@ def _events_hdu(run: SimulatedRun, events: Events) -> BinTableHDU:
         }
     )
     hdu = table_to_hdu(table, "EVENTS")
-    hdu.header.update(_TIME_KEYS | _run_keys(run) | _LOCATION)
+    hdu.header.update(_TIME_KEYS | _run_keys(run) | _target_keys(run) | _LOCATION)
     hdu.header["HDUCLASS"], hdu.header["HDUDOC"], hdu.header["HDUVERS"] = "GADF", _DOCUMENT, "0.3"
     hdu.header["HDUCLAS1"] = "EVENTS"
     # GADF has the old name of the FITS keyword RADESYS.
     hdu.header["RADECSYS"], hdu.header["EQUINOX"] = "ICRS", 2000.0
     hdu.header["CREATOR"], hdu.header["ORIGIN"] = "lightpool", "simulation"
     return hdu
+
+
+def _target_keys(run: SimulatedRun) -> dict[str, float]:
+    if run.target_position is None:
+        return {}
+    position = run.target_position.icrs
+    return {"RA_OBJ": float(position.ra.deg), "DEC_OBJ": float(position.dec.deg)}
 
 
 def _run_keys(run: SimulatedRun) -> dict[str, str | int | float]:
@@ -266,8 +274,11 @@ def _hdu_index(rows: list[_IndexRow]) -> BinTableHDU:
 
 
 def _obs_index(runs: Sequence[SimulatedRun]) -> BinTableHDU:
-    rows = [_run_keys(run) | {"ZEN_PNT": run.zenith, "N_TELS": 4} for run in runs]
+    has_positions = all(run.target_position is not None for run in runs)
+    more = [_target_keys(run) if has_positions else {} for run in runs]
+    rows = [_run_keys(run) | keys | {"ZEN_PNT": run.zenith, "N_TELS": 4} for run, keys in zip(runs, more, strict=True)]
     units = {"RA_PNT": "deg", "DEC_PNT": "deg", "ALT_PNT": "deg", "AZ_PNT": "deg", "ZEN_PNT": "deg"}
+    units |= dict.fromkeys(["RA_OBJ", "DEC_OBJ"] if has_positions else [], "deg")
     units |= {"TSTART": "s", "TSTOP": "s", "ONTIME": "s", "LIVETIME": "s"}
     table = Table(rows=rows)
     for name, unit in units.items():
