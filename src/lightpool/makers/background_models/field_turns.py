@@ -164,7 +164,7 @@ def _horizontal(
     start = reference.to_time(float(seconds[0])).utc
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", erfa.ErfaWarning)  # of years beyond the last known leap second
-        # In a tenth of the time of astropy's frames, which look up the rotation of the Earth: without its irregular
+        # In a third of the time of astropy's frames, which look up the rotation of the Earth: without its irregular
         # part (UT1 - UTC) directions are at most 15 arcsec off, all by about the same. No pressure: no refraction.
         times, _ = erfa.apco13(
             *(start.jd1, start.jd2 + (seconds - seconds[0]) / 86400, 0.0),
