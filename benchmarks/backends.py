@@ -138,19 +138,22 @@ def unequal(values: Any, expected: Any) -> Any:
     return ~((values == expected) | (np.isnan(values) & np.isnan(expected)))
 
 
-def deviation(values: Any, expected: Any, *, floor: float = 0.0) -> float:
-    """Largest difference of two arrays, bin by bin, relative to the larger value or to the floor if that is larger.
+def relative_deviations(values: Any, expected: Any, *, floor: Any = 0.0) -> Any:
+    """Difference of two arrays in each bin, relative to the larger value or to the floor if that is larger.
 
     Two NaN are equal, and a NaN beside a number is infinitely far from it.
     """
     values, expected = np.asarray(values, dtype=np.float64), np.asarray(expected, dtype=np.float64)
     different = unequal(values, expected)
-    if not different.any():
-        return 0.0
-    one, other = values[different], expected[different]
+    scale = np.maximum(np.maximum(np.abs(values), np.abs(expected)), floor)
     with np.errstate(invalid="ignore"):
-        relative = np.abs(one - other) / np.maximum(np.maximum(np.abs(one), np.abs(other)), floor)
-    return float(np.where(np.isnan(relative), np.inf, relative).max())
+        relative = np.abs(values - expected) / np.where(different, scale, 1.0)
+    return np.where(different, np.where(np.isnan(relative), np.inf, relative), 0.0)
+
+
+def deviation(values: Any, expected: Any, *, floor: float = 0.0) -> float:
+    """Largest of the relative deviations of two arrays."""
+    return float(np.max(relative_deviations(values, expected, floor=floor), initial=0.0))
 
 
 def is_counted(name: str, expected: Any) -> bool:
