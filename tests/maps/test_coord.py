@@ -89,7 +89,7 @@ def test_the_text_of_coordinates_names_axes_shape_and_frame(cube):
     assert str(cube) == (
         "MapCoord\n\n\taxes     : ['lon', 'lat', 'energy']\n\tshape    : (3, 2, 4)\n\tndim     : 3\n\tframe : icrs\n"
     )
-    assert cube._repr_html_().startswith("<pre>MapCoord")
+    assert "MapCoord" in cube._repr_html_()
 
 
 def test_what_is_no_coordinate():

@@ -97,7 +97,7 @@ def test_text_is_that_of_gammapy(geom):
             "\tcenter     : 83.6 deg, 22.0 deg\n"
         )
     )
-    assert geom._repr_html_().startswith("<pre>RegionGeom")
+    assert "RegionGeom" in geom._repr_html_()
 
 
 def test_a_region_geometry_has_one_pixel_of_the_size_of_the_region(geom):

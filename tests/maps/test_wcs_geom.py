@@ -127,8 +127,8 @@ def test_text_is_that_of_gammapy(cube):
             "\twcs ref    : 83.6 deg, 22.0 deg\n"
         )
     )
-    assert cube._repr_html_().startswith("<pre>WcsGeom")
-    assert "&#x27;lon&#x27;" in cube._repr_html_()
+    assert "WcsGeom" in cube._repr_html_()
+    assert "lon, lat" in cube._repr_html_()
 
 
 def test_a_geometry_knows_the_shapes_and_sizes_of_its_pixels(cube):

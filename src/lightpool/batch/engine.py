@@ -27,6 +27,7 @@ from lightpool.batch.storage.provenance import Provenance, prov_document
 from lightpool.config.batch_settings import BatchOutput, BatchSettings
 from lightpool.errors import ConfigError, ResumeError, VersionMismatchError
 from lightpool.typing import JSONValue
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = ["BatchResult", "plan_to_resume", "run_batch"]
 
@@ -36,7 +37,7 @@ _OUTCOMES, _PROVENANCE = "outcomes.ecsv", "provenance.json"
 
 
 @dataclass(frozen=True)
-class BatchResult:
+class BatchResult(ShownInNotebooks):
     """Result of a reduction.
 
     Attributes

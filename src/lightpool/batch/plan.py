@@ -24,6 +24,7 @@ from lightpool.data import DataStore, ObservationTable
 from lightpool.errors import ConfigError, RemoteFileError
 from lightpool.fits import read_text
 from lightpool.fits.remote import REMOTE_CACHE
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = ["Cost", "Plan", "make_plan"]
 
@@ -67,7 +68,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(ShownInNotebooks):
     """What a reduction is going to do; ``str(plan)`` describes it.
 
     Attributes

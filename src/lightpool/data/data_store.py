@@ -1,6 +1,5 @@
 """A folder of observations with its two index files."""
 
-import html
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from lightpool.attributes import KnownAttributes
 from lightpool.data.checkers import Checker
 from lightpool.data.obs_table import ObservationTable, read_obs_index
 from lightpool.data.observation import Observation
+from lightpool.data.observation_card import store_card
 from lightpool.data.observations import Observations
 from lightpool.data.store.checks import check_data_store
 from lightpool.data.store.copy_files import copy_files, require_another_folder, write_index
@@ -34,6 +34,7 @@ from lightpool.data.tables.part_names import PARTS_IN_FILES
 from lightpool.errors import MissingDataError
 from lightpool.fits import Place, TableData, make_path, missing_file_hint, place_below, place_exists, place_of
 from lightpool.typing import PathInput
+from lightpool.utils.html import Card, ShownInNotebooks
 
 __all__ = [
     "ALL_HDUS",
@@ -50,7 +51,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 
-class DataStore(KnownAttributes):
+class DataStore(KnownAttributes, ShownInNotebooks):
     """A store of observations.
 
     Parameters
@@ -106,8 +107,9 @@ class DataStore(KnownAttributes):
     def __str__(self) -> str:
         return self._text()
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the store."""
+        return store_card(type(self).__name__, self._hdu_index, self._obs_index)
 
     @property
     def obs_ids(self) -> NDArray[np.integer[Any]]:

@@ -1,6 +1,5 @@
 """Event lists."""
 
-import html
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from lightpool.arrays.devices.devices import to_host
 from lightpool.bridge import accepts_gammapy
 from lightpool.data.checkers import EventListChecker
+from lightpool.data.event_card import event_card
 from lightpool.data.event_table import EventTable
 from lightpool.data.event_type_bits import EventTypeBits
 from lightpool.data.gti import GTI
@@ -24,11 +24,12 @@ from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU, parsing, write_fits
 from lightpool.irf import RadMax2D
 from lightpool.maps import Geom, Map, MapCoord, RegionGeom
 from lightpool.typing import Axes, PathInput, QuantityLike, RegionLike, Wcs
+from lightpool.utils.html import Card, ShownInNotebooks
 
 __all__ = ["EventList", "EventListChecker"]
 
 
-class EventList(EventTable):
+class EventList(EventTable, ShownInNotebooks):
     """A list of events.
 
     The events of a file are kept as plain arrays (`arrays`) until the `table` is requested: the user may change that
@@ -325,8 +326,9 @@ class EventList(EventTable):
             lines += [f"  Max. offset      : {stats['offset_max']:.1f}"]
         return "\n".join(lines) + "\n"
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the events."""
+        return event_card(self, self._meta)
 
     def peek(self, allsky: bool = False) -> None:
         """Draw counts map, offsets, energies and times, see `lightpool.plot.events.peek_events`."""

@@ -19,6 +19,7 @@ from lightpool.data.observations import Observations
 from lightpool.data.response_sets import ResponseSet, find_response_sets
 from lightpool.data.tables.part_names import RESPONSES
 from lightpool.errors import FormatError, MissingDataError
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = ["EventTypeCounts", "TypedPart", "count_event_types", "parts_by_responses", "split_by_responses"]
 
@@ -32,7 +33,7 @@ _MARGIN = 1e-3
 
 
 @dataclass(frozen=True)
-class EventTypeCounts:
+class EventTypeCounts(ShownInNotebooks):
     """How many events of an observation are of which type.
 
     Attributes

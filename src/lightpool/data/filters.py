@@ -11,13 +11,14 @@ from lightpool.data.event_list import EventList
 from lightpool.data.gti import GTI
 from lightpool.data.tables.time_reference import TimeInterval
 from lightpool.utils.deviations import deviates
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, fields, number_of
 
 __all__ = ["ObservationFilter", "in_good_times", "seconds_outside"]
 
 Timed = TypeVar("Timed", EventList, GTI)
 
 
-class ObservationFilter(KnownAttributes):
+class ObservationFilter(KnownAttributes, ShownInNotebooks):
     """A time interval and selections of events.
 
     Parameters
@@ -50,6 +51,18 @@ class ObservationFilter(KnownAttributes):
                 raise ValueError(
                     f"event filter {entry!r}: expected 'type', one of {sorted(self.EVENT_FILTER_TYPES)}, and 'opts'"
                 )
+
+    def html_card(self) -> Card:
+        """Return what notebooks show of the filters."""
+        where = "not in" if self.inverted_time else "in"
+        rows = {f"{i}: {entry['type']}": str(entry["opts"]) for i, entry in enumerate(self.event_filters)}
+        if self.time_filter is not None:
+            rows["time"] = f"{where} {self.time_filter}"
+        n = len(self.event_filters) + (self.time_filter is not None)
+        facts = [number_of(n, "filter")]
+        return Card(
+            type(self).__name__, "", facts, [Section("Filters", lambda: fields(rows) if n else Html(""), "", True)]
+        )
 
     @property
     def livetime_fraction(self) -> float:

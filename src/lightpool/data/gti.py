@@ -1,6 +1,5 @@
 """Good time intervals."""
 
-import html
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
+from lightpool.data.event_card import gti_card
 from lightpool.data.tables.faults import Fault, time_faults, warn_of_faults
 from lightpool.data.tables.gadf_tables import check_format, gti_hdu, open_table, read_gti, run_of, table_of_hdu
 from lightpool.data.tables.intervals import check_order, complement_within, intersection, merge, overlap
@@ -29,13 +29,14 @@ from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU, TableData, parsing, write_fits
 from lightpool.typing import PathInput, QuantityLike, TimeLike
 from lightpool.utils.deviations import deviates
+from lightpool.utils.html import Card, ShownInNotebooks
 
 __all__ = ["GTI"]
 
 Seconds = NDArray[np.float64]
 
 
-class GTI(ConvertibleToGammapy, KnownAttributes):
+class GTI(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
     """Good time intervals (GTI).
 
     The intervals are kept as plain numbers (seconds since the reference time) until the `table` is requested: the user
@@ -339,8 +340,9 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
             f"- Stop: {stop[-1].fits} (time standard: {scale})\n"
         )
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the intervals."""
+        return gti_card(self)
 
     # -- intervals derived from these
 

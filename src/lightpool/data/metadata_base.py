@@ -18,6 +18,7 @@ from lightpool.attributes import KnownAttributes
 from lightpool.bridge import gammapy_bridge
 from lightpool.data.observatories import observatory_locations
 from lightpool.typing import JSONValue, MetaValue
+from lightpool.utils.html import MAX_ROWS, Card, Html, Section, ShownInNotebooks, escaped, fields
 from lightpool.utils.on_demand import Deferred
 
 __all__ = [
@@ -41,7 +42,7 @@ Check: TypeAlias = Callable[[Any], object]
 T = TypeVar("T", bound="MetaData")
 
 
-class MetaData(KnownAttributes):
+class MetaData(KnownAttributes, ShownInNotebooks):
     """Base of metadata: values with names, each checked when it is set; any of them may be None."""
 
     _tag: ClassVar[str] = ""
@@ -75,6 +76,12 @@ class MetaData(KnownAttributes):
     def tag(self) -> str:
         """Kind of metadata."""
         return self._tag
+
+    def html_card(self) -> Card:
+        """Return what notebooks show of the metadata."""
+        return Card(
+            type(self).__name__, "", [self.tag], [Section("Values", lambda: _shown(_plain(self)), is_open=True)]
+        )
 
     def to_yaml(self) -> str:
         """Return all values as YAML text."""
@@ -138,6 +145,15 @@ def _plain(value: object) -> JSONValue:
     if value is None or isinstance(value, str | bool | int | float):
         return value
     return str(value)
+
+
+def _shown(value: JSONValue) -> Html:
+    """Return plain values as tables of those that are known."""
+    if isinstance(value, dict):
+        return fields({name: _shown(each) for name, each in value.items() if each is not None})
+    if isinstance(value, list):
+        return Html("<br>".join(_shown(each) for each in value[:MAX_ROWS])) if value else Html("")
+    return escaped(value)
 
 
 # -- checks of values

@@ -1,7 +1,6 @@
 """One observation: its parts, times and directions, and its files."""
 
 import copy
-import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from lightpool.data.files.file_cache import FILE_CACHE
 from lightpool.data.files.observation_hdus import irf_locations, observation_hdus
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import CreatorMetaData, ObservationMetaData, TargetMetaData, TimeInfoMetaData
+from lightpool.data.observation_card import observation_card
 from lightpool.data.observation_parts import ObservationParts
 from lightpool.data.pointing import FixedPointingInfo
 from lightpool.data.tables.faults import live_time_faults, warn_of_faults
@@ -27,11 +27,12 @@ from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import place_of, write_fits
 from lightpool.irf import IRF, FoVAlignment
 from lightpool.typing import PathInput, QuantityLike, TimeLike
+from lightpool.utils.html import Card, ShownInNotebooks
 
 __all__ = ["Observation"]
 
 
-class Observation(ObservationParts):
+class Observation(ObservationParts, ShownInNotebooks):
     """One observation.
 
     Each part is either an object in memory or an `HDULocation`, which is loaded when the part is read. Parts of one
@@ -308,8 +309,9 @@ class Observation(ObservationParts):
     def __repr__(self) -> str:
         return f"Observation(obs_id={self.obs_id}, hdus={self.available_hdus})"
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the observation."""
+        return observation_card(self._view())  # what is read for it is not kept
 
     def peek(self, figsize: tuple[float, float] = (15, 10)) -> None:
         """Draw events and response, see `lightpool.plot.observation.peek_observation`."""

@@ -1,6 +1,5 @@
 """A list of observations."""
 
-import html
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, MutableSequence, Sequence
@@ -14,14 +13,16 @@ from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.data.checkers import ObservationChecker
 from lightpool.data.observation import Observation
+from lightpool.data.observation_card import observations_card
 from lightpool.data.tables.time_reference import TimeInterval, ends_of_interval
+from lightpool.utils.html import Card, ShownInNotebooks
 
 __all__ = ["Observation", "ObservationChecker", "Observations"]
 
 log = logging.getLogger(__name__)
 
 
-class Observations(ConvertibleToGammapy, KnownAttributes, MutableSequence[Observation]):
+class Observations(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks, MutableSequence[Observation]):
     """A list of observations, by position or by ID as text.
 
     Parameters
@@ -95,8 +96,9 @@ class Observations(ConvertibleToGammapy, KnownAttributes, MutableSequence[Observ
     def __repr__(self) -> str:
         return f"Observations({self.ids})"
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the observations."""
+        return observations_card(self._observations, type(self).__name__)
 
     def _ipython_key_completions_(self) -> list[str]:
         return self.ids

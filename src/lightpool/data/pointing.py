@@ -1,6 +1,5 @@
 """Where the telescopes pointed: a fixed direction on the sky, or a fixed direction above the ground."""
 
-import html
 import math
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
@@ -27,7 +26,9 @@ from lightpool.bridge import ConvertibleToGammapy
 from lightpool.data.pointing_table import PointingInfo
 from lightpool.errors import FormatError
 from lightpool.fits import FileKind, Header, header_number, read_fits, require_kind
+from lightpool.maps.geoms.geom_card import position_text
 from lightpool.typing import PathInput
+from lightpool.utils.html import Card, Section, ShownInNotebooks, fields
 from lightpool.utils.on_demand import Deferred, DeferredAttribute
 
 __all__ = ["FixedPointingInfo", "PointingInfo", "PointingMode"]
@@ -50,7 +51,7 @@ class PointingMode(Enum):
         return PointingMode.DRIFT if val.strip().upper() == "DRIFT" else PointingMode.POINTING
 
 
-class FixedPointingInfo(ConvertibleToGammapy, KnownAttributes):
+class FixedPointingInfo(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
     """A pointing that does not change during an observation.
 
     Parameters
@@ -236,11 +237,21 @@ class FixedPointingInfo(ConvertibleToGammapy, KnownAttributes):
         fixed = cast(AltAz, fixed)
         return SkyCoord(alt=fixed.alt, az=fixed.az, frame=frame)
 
+    def html_card(self) -> Card:
+        """Return what notebooks show of the pointing."""
+        position = self._coordinate
+
+        def direction() -> str:
+            if isinstance(position, SkyCoord):
+                return position_text(position)
+            horizontal = cast(AltAz, position)
+            return f"altitude {horizontal.alt.deg:.4f} deg, azimuth {horizontal.az.deg:.4f} deg"
+
+        rows = {"mode": self.mode.name, "coordinates": None if position is None else direction}
+        return Card(type(self).__name__, "", [self.mode.name], [Section("Direction", lambda: fields(rows), "", True)])
+
     def __str__(self) -> str:
         return f"FixedPointingInfo:\n\nmode:        {self.mode}\ncoordinates: {self._coordinate}"
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 # astropy supports this function of NumPy for its own classes.

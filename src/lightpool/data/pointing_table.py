@@ -1,6 +1,5 @@
 """Pointing tables: where the telescopes pointed, as a function of time."""
 
-import html
 from functools import cached_property
 
 import astropy.units as u
@@ -17,13 +16,14 @@ from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import MissingColumnError
 from lightpool.fits import parsing, read_fits
 from lightpool.typing import PathInput
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = ["PointingInfo"]
 
 _NEEDED = ("TIME", "RA_PNT", "DEC_PNT")
 
 
-class PointingInfo(ConvertibleToGammapy, KnownAttributes):
+class PointingInfo(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
     """Pointings of an observation at several times, the HDU "pointing" of GADF.
 
     Between the times of its rows the direction is interpolated linearly, as a vector; there is none before the first
@@ -197,6 +197,3 @@ class PointingInfo(ConvertibleToGammapy, KnownAttributes):
             f"RADEC: {self.radec[row].to_string()} deg\n"
             f"ALTAZ: {self.altaz[row].to_string()} deg\n"
         )
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"

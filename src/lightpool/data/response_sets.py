@@ -22,6 +22,7 @@ from lightpool.errors import FormatError
 from lightpool.fits import folder_and_name, header_number, place_of
 from lightpool.irf import IRF, IRFMap
 from lightpool.maps import Map
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = ["ALL_TYPES", "ResponseSet", "find_response_sets"]
 
@@ -39,7 +40,7 @@ _TYPE_KEYWORDS = ("EVT_TYPE", "EV_TYPE")
 
 
 @dataclass(frozen=True, eq=False)
-class ResponseSet:
+class ResponseSet(ShownInNotebooks):
     """Responses that hold for a part of an observation.
 
     Attributes

@@ -6,7 +6,7 @@ from here, and the kinds of datasets import them.
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import ClassVar, Literal, Protocol, TypeAlias, TypedDict, overload
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypedDict, overload
 
 import astropy.units as u
 from astropy.table import Table
@@ -239,6 +239,16 @@ class DatasetBase(ConvertibleToGammapy, KnownAttributes):
         """Maps and responses that the dataset has, by name."""
         found: dict[str, DatasetPart | None] = {name: getattr(self, name) for name in self.map_names}
         return {name: data for name, data in found.items() if data is not None}
+
+    @property
+    def given_parts(self) -> dict[str, DatasetPart | Deferred[Any] | None]:
+        """Maps and responses by name as they were given: `Deferred` where nobody has read them. Nothing is created."""
+        return {name: vars(self).get(name) for name in self.map_names}
+
+    @property
+    def observation_values(self) -> tuple[MergedValue[GTI] | None, MergedValue[Table] | None]:
+        """Good time intervals and table of observations as they are kept, not merged; None where never set."""
+        return vars(self).get("_gti"), vars(self).get("_meta_table")
 
     @property
     def given_meta(self) -> MapDatasetMetaData | Deferred[MapDatasetMetaData]:

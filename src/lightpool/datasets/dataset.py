@@ -1,6 +1,5 @@
 """Base of all kinds of datasets: the datasets derived from one, and its summary."""
 
-import html
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
@@ -14,6 +13,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.bridge import accepts_gammapy, gammapy_bridge
 from lightpool.datasets import transforms
 from lightpool.datasets.base import DatasetBase, DatasetPart
+from lightpool.datasets.dataset_card import dataset_card
 from lightpool.datasets.info_dict import InfoDict, info_dict
 from lightpool.datasets.memory import are_large
 from lightpool.datasets.metadata import MapDatasetMetaData
@@ -23,10 +23,11 @@ from lightpool.datasets.predictions import SmoothOptions, residual_image, residu
 from lightpool.datasets.regions import region_maps, region_on_sky
 from lightpool.datasets.stacking import stack_dataset
 from lightpool.datasets.statistics import CashOfDataset, StatisticOfDataset
-from lightpool.datasets.summary import summary_text
+from lightpool.datasets.summary import summary_rows, summary_text
 from lightpool.errors import FormatError
 from lightpool.maps import Map, MapAxis
 from lightpool.typing import AngleLike, Axes, PathInput, QuantityLike, RegionLike, SkyAxes
+from lightpool.utils.html import Card, ShownInNotebooks
 from lightpool.utils.on_demand import Deferred
 from lightpool.utils.registry import Registry
 
@@ -44,7 +45,7 @@ def find_dataset_class(tag: str) -> "type[Dataset]":
     raise FormatError(f"datasets of type {tag!r} are not known; there are {sorted(k.tag for k in DATASET_REGISTRY)}")
 
 
-class Dataset(DatasetBase):
+class Dataset(DatasetBase, ShownInNotebooks):
     """Base of all kinds of datasets: they can be put into lists, stacked, cut, sliced and rebinned.
 
     A class of a user needs a ``tag`` and a ``name``, as in Gammapy, and for statistics ``stat_sum`` or maps. What is
@@ -158,8 +159,15 @@ class Dataset(DatasetBase):
         """Return name, type and file name, as in a file of datasets."""
         return {"name": self.name, "type": self.tag, "filename": f"{self.name.replace(' ', '_')}.fits"}
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the dataset."""
+        return dataset_card(self, self._view)
+
+    def _view(self, maps: Mapping[str, DatasetPart]) -> Self:
+        """Return a dataset of some maps, with the models of this one if they are lightpool's; not its observations."""
+        view = self.derived(self.name, maps, models=self._models)
+        view.gti, view.meta_table = None, None  # merging them takes time
+        return view
 
     # --- summary and statistic
 
@@ -180,6 +188,10 @@ class Dataset(DatasetBase):
 
     def __str__(self) -> str:
         return summary_text(self, self.info_dict())
+
+    def text_rows(self) -> list[dict[str, object]]:
+        """Return the values that ``print`` and notebooks show by their labels, paragraph by paragraph."""
+        return summary_rows(self, self.info_dict())
 
     @property
     def statistic(self) -> StatisticOfDataset[Any]:

@@ -1,6 +1,5 @@
 """Lists of datasets."""
 
-import html
 import logging
 from collections.abc import Iterable, MutableSequence, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from lightpool.bridge import (
 )
 from lightpool.data import GTI
 from lightpool.datasets.dataset import Dataset, find_dataset_class
+from lightpool.datasets.dataset_card import datasets_card
 from lightpool.datasets.formats.ogip import find_pha_files
 from lightpool.datasets.formats.yaml_format import read_dataset_entries, to_yaml, write_yaml
 from lightpool.datasets.merged_tables import instruments_in, rows_of_datasets
@@ -32,6 +32,7 @@ from lightpool.datasets.observations import SeenDatasets
 from lightpool.errors import ConfigError, FormatError
 from lightpool.fits import required_path
 from lightpool.typing import GammapyObject, PathInput, QuantityLike, RegionLike
+from lightpool.utils.html import Card, ShownInNotebooks
 from lightpool.utils.pbar import tracked
 
 __all__ = ["Datasets"]
@@ -59,7 +60,7 @@ class HasOgipFiles(Protocol):
         ...
 
 
-class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
+class Datasets(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks, MutableSequence[Dataset]):
     """Datasets with unique names, found by name or position.
 
     Parameters
@@ -410,8 +411,9 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
             ]
         return "\n".join(lines) + "\n"
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the datasets."""
+        return datasets_card(self._datasets, type(self).__name__)
 
     @overload
     def __getitem__(self, key: "DatasetKey") -> Dataset: ...

@@ -8,6 +8,7 @@ from lightpool.arrays import Device, find_precision
 from lightpool.arrays.devices.memory import UNCHECKED_BYTES, format_bytes, n_bytes_of, require_memory
 from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.maps import Geom
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = ["LESS", "MemoryEstimate", "are_large", "estimate_memory", "memory_of_maps"]
 
@@ -21,7 +22,7 @@ _Shapes: TypeAlias = dict[str, tuple[tuple[int, ...], str]]
 
 
 @dataclass(frozen=True)
-class MemoryEstimate:
+class MemoryEstimate(ShownInNotebooks):
     """Memory requirement, part by part. ``str(estimate)`` is a table.
 
     Attributes

@@ -1,7 +1,8 @@
 """Datasets whose background is measured: counts in an OFF region next to those in the ON region."""
 
 from collections.abc import Callable
-from typing import ClassVar, Self
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import astropy.units as u
 import numpy as np
@@ -13,7 +14,7 @@ from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.bridge import accepts_gammapy
 from lightpool.data import GTI
 from lightpool.datasets import transforms
-from lightpool.datasets.base import DatasetBase
+from lightpool.datasets.base import DatasetBase, DatasetPart
 from lightpool.datasets.dataset import Dataset
 from lightpool.datasets.info_dict import read_scalars
 from lightpool.datasets.map_dataset import MapDataset
@@ -31,6 +32,9 @@ from lightpool.utils.deviations import deviates, deviations_are_heard
 from lightpool.utils.on_demand import Deferred
 
 __all__ = ["OnOffDataset"]
+
+_OFF_MAPS = {"counts_off": "Total counts_off", "acceptance": "Acceptance", "acceptance_off": "Acceptance off"}
+"""Maps of the OFF region, and their labels in texts."""
 
 
 class WStatOfDataset(StatisticOfDataset["OnOffDataset"]):
@@ -223,6 +227,17 @@ class OnOffDataset(MapDataset):
         return self._off.value
 
     @property
+    def given_parts(self) -> dict[str, DatasetPart | Deferred[Any] | None]:
+        """Maps and responses by name as they were given; those that follow from the sums of a stack are `Deferred`."""
+        sums = self.off_sums
+        off: dict[str, Any] = (
+            {name: vars(self._off.value).get(name) for name in _OFF_MAPS}
+            if sums is None
+            else {name: Deferred(partial(getattr, self, name)) for name in _OFF_MAPS}
+        )
+        return super().given_parts | off
+
+    @property
     def off_sums(self) -> OnOffSums | None:
         """Sums of the OFF region while a stack grows, else None."""
         return self._off.sums
@@ -325,13 +340,18 @@ class OnOffDataset(MapDataset):
         """The W statistic of the dataset."""
         return WStatOfDataset(self)
 
-    def __str__(self) -> str:
-        lines = [super().__str__()]
+    def text_rows(self) -> list[dict[str, object]]:
+        """Return the values that ``print`` and notebooks show by their labels, paragraph by paragraph."""
+        return [*super().text_rows(), {**self._off_totals()}]
+
+    def _off_totals(self) -> dict[str, str]:
         mask = None if self.mask_safe is None else self.mask_safe.data
-        labels = {"counts_off": "Total counts_off", "acceptance": "Acceptance", "acceptance_off": "Acceptance off"}
         totals = read_scalars({name: masked_sum(data.data, mask) for name, data in self.off_maps.maps.items()})
-        lines += [f"  {label:32}: {totals.get(name, np.nan):.0f}\n" for name, label in labels.items()]
-        return "".join(lines)
+        return {label: f"{totals.get(name, np.nan):.0f}" for name, label in _OFF_MAPS.items()}
+
+    def __str__(self) -> str:
+        lines = [f"  {label:32}: {text}\n" for label, text in self._off_totals().items()]
+        return "".join([super().__str__(), *lines])
 
     # --- stacking
 

@@ -3,11 +3,11 @@
 from lightpool.datasets.base import DatasetBase
 from lightpool.datasets.info_dict import InfoDict
 
-__all__ = ["summary_text"]
+__all__ = ["summary_rows", "summary_text"]
 
 
-def summary_text(dataset: DatasetBase, info: InfoDict) -> str:
-    """Return the summary of a dataset, line by line as Gammapy prints it.
+def summary_rows(dataset: DatasetBase, info: InfoDict) -> list[dict[str, object]]:
+    """Return the values in the summary of a dataset by their labels, paragraph by paragraph as Gammapy prints them.
 
     Parameters
     ----------
@@ -16,8 +16,7 @@ def summary_text(dataset: DatasetBase, info: InfoDict) -> str:
     """
     models = dataset.models
     parameters = [] if models is None else models.parameters
-    title = type(dataset).__name__
-    paragraphs: list[dict[str, object]] = [
+    return [
         {"Name": info["name"]},
         {
             "Total counts": f"{info['counts']:.0f}",
@@ -47,9 +46,20 @@ def summary_text(dataset: DatasetBase, info: InfoDict) -> str:
             "Number of free parameters": sum(not parameter.frozen for parameter in parameters),
         },
     ]
+
+
+def summary_text(dataset: DatasetBase, info: InfoDict) -> str:
+    """Return the summary of a dataset, line by line as Gammapy prints it.
+
+    Parameters
+    ----------
+    dataset : DatasetBase
+    info : dict, its summary values
+    """
+    title = type(dataset).__name__
     lines = [title, "-" * len(title), ""]
-    for paragraph in paragraphs:
+    for paragraph in summary_rows(dataset, info):
         lines += [*(f"  {label:32}: {value}" for label, value in paragraph.items()), ""]
-    if models is not None:
-        lines += [f"  {line}" for line in str(models).splitlines()[2:]]
+    if dataset.models is not None:
+        lines += [f"  {line}" for line in str(dataset.models).splitlines()[2:]]
     return "\n".join(lines) + "\n"

@@ -1,6 +1,5 @@
 """The base class of the reduction steps, and checks of their arguments."""
 
-import html
 import inspect
 import logging
 from abc import ABC, abstractmethod
@@ -17,6 +16,7 @@ from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.maps import Map
 from lightpool.typing import AngleLike
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, fields, shown
 
 __all__ = [
     "Described",
@@ -35,7 +35,7 @@ _LEAST_KEPT, _LEAST_KEPT_OF_ISLANDS = 0.1, 0.5
 """Fractions of the pixels; exclusion masks that keep less are reported."""
 
 
-class Described(KnownAttributes):
+class Described(KnownAttributes, ShownInNotebooks):
     """Base class of objects with settings: prints them, and refuses to set any that it does not have."""
 
     def __str__(self) -> str:
@@ -46,8 +46,13 @@ class Described(KnownAttributes):
         lines = [f"  {name:{width}s}: {_in_a_line(value)}" for name, value in settings.items() if value is not None]
         return "\n".join([title, "-" * len(title), "", *lines, ""])
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the settings; those that are maps, makers or models can be opened."""
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        settings = {name: value for name in names if (value := getattr(self, name, None)) is not None}
+        shapes = {name: shown(value) for name, value in settings.items()}
+        rows = {name: each if isinstance(each, Html) else _in_a_line(settings[name]) for name, each in shapes.items()}
+        return Card(type(self).__name__, "", [], [Section("Settings", lambda: fields(rows), is_open=True)])
 
 
 def _in_a_line(value: object) -> str:

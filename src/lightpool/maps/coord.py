@@ -1,6 +1,5 @@
 """Coordinates on the sky and along the axes of a map, by name."""
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self, TypeAlias, cast
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from lightpool.attributes import KnownAttributes
 from lightpool.errors import DeviceError
 from lightpool.typing import CoordsLike, FrameLike
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = ["CoordArray", "MapCoord", "MapCoordLike", "SkyAngle", "skycoord_to_lonlat"]
 
@@ -42,7 +42,7 @@ def skycoord_to_lonlat(
     return skycoord.data.lon.deg, skycoord.data.lat.deg, skycoord.frame.name
 
 
-class MapCoord(KnownAttributes):
+class MapCoord(KnownAttributes, ShownInNotebooks):
     """Longitude, latitude and any number of other coordinates, whose arrays broadcast with each other. On the host.
 
     Parameters
@@ -226,9 +226,6 @@ class MapCoord(KnownAttributes):
         )
 
     __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 def _host_array(values: object, name: str) -> CoordArray:

@@ -1,7 +1,6 @@
 """What every map is: a geometry, an array on some device, a unit and a dictionary of metadata."""
 
 import copy as copying
-import html
 import math
 import threading
 from collections.abc import Sequence
@@ -32,9 +31,11 @@ from lightpool.bridge import ConvertibleToGammapy, accepted
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps.deferred_quantity import read_meta
 from lightpool.maps.geoms.geom import Geom
+from lightpool.maps.map_card import map_card
 from lightpool.maps.map_kinds import map_class
 from lightpool.maps.units import as_quantity, parsed_unit
 from lightpool.typing import QuantityLike, UnitLike
+from lightpool.utils.html import Card, ShownInNotebooks
 
 __all__ = ["MapData", "MapParts", "Values", "is_off_host"]
 
@@ -90,7 +91,7 @@ def _with_dtype(value: Values | LazyArray, dtype: DTypeLike | None) -> Values | 
     return np.dtype(_dtype_name(dtype)).type(value) if isinstance(value, float) else value
 
 
-class MapData(ConvertibleToGammapy, KnownAttributes):
+class MapData(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
     """Geometry, data, unit and metadata of a map; base of `lightpool.maps.Map`.
 
     Parameters
@@ -484,8 +485,9 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
     def __repr__(self) -> str:
         return str(self)
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the map."""
+        return map_card(self)
 
 
 def _is_outline(data: Array) -> bool:

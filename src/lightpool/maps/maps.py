@@ -1,6 +1,5 @@
 """Several maps of one geometry, by name."""
 
-import html
 from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Any, Self
 
@@ -12,11 +11,12 @@ from lightpool.maps.core import Map
 from lightpool.maps.fits_format import MAP_KINDS
 from lightpool.maps.geoms.geom import Geom
 from lightpool.typing import PathInput
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, nested, number_of
 
 __all__ = ["Maps"]
 
 
-class Maps(ConvertibleToGammapy, KnownAttributes, MutableMapping[str, Map]):
+class Maps(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks, MutableMapping[str, Map]):
     """Dictionary of maps of one geometry.
 
     Parameters
@@ -71,8 +71,16 @@ class Maps(ConvertibleToGammapy, KnownAttributes, MutableMapping[str, Map]):
             text += f"{key} \n\t unit\t : {value.unit} \n\t dtype\t : {dtype_name(value.data)}\n\n"
         return text
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the maps."""
+
+        def each() -> Html:
+            return Html("".join(nested(value.html_card, key) for key, value in self.items()))
+
+        geom, n_map = self._geom, len(self)
+        words = number_of(n_map, "map")
+        shared = Section("Geometry", lambda: Html("") if geom is None else nested(geom.html_card))
+        return Card(type(self).__name__, "", [words], [Section("Maps", each, ", ".join(self), is_open=True), shared])
 
     @classmethod
     @accepts_gammapy

@@ -12,6 +12,7 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from lightpool.simulate.instrument import Instrument
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = [
     "Events",
@@ -31,7 +32,7 @@ _N_OVERSAMPLING = 4  # cells per bin of the background table in each direction
 
 
 @dataclass(frozen=True)
-class PointSource:
+class PointSource(ShownInNotebooks):
     """A point source with a power-law spectrum.
 
     The default is the Crab nebula: Aharonian et al. 2006, A&A 457, 899.
@@ -55,7 +56,7 @@ class PointSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimulatedRun:
+class SimulatedRun(ShownInNotebooks):
     """Pointing, time and duration of a run.
 
     Attributes

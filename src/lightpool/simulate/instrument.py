@@ -26,6 +26,7 @@ from lightpool.irf import (
 )
 from lightpool.maps import MapAxis
 from lightpool.typing import MetaValue
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = ["BACKGROUND_KINDS", "PSF_KINDS", "Instrument"]
 
@@ -93,7 +94,7 @@ def background_rate(energy: Values, offset: Values) -> Values:
 
 
 @dataclass(frozen=True)
-class Instrument:
+class Instrument(ShownInNotebooks):
     """Response tables of an instrument, with one kind of PSF and background table.
 
     Attributes

@@ -1,6 +1,5 @@
 """Excess, significance, errors and limits of counts, bin by bin or summed."""
 
-import html
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias, TypeGuard
@@ -18,6 +17,7 @@ from lightpool.stats.cash import TRUNCATION_VALUE, cash
 from lightpool.stats.poisson import excess_of_significance, likelihood_interval
 from lightpool.stats.wstat import wstat
 from lightpool.stats.wstat_intervals import wstat_error, wstat_excess
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, fields, note, times
 
 if TYPE_CHECKING:
     from lightpool.maps import Map
@@ -63,7 +63,7 @@ class Summary(NamedTuple):
     sqrt_ts: Array
 
 
-class CountsStatistic(ABC):
+class CountsStatistic(ShownInNotebooks, ABC):
     """Base class of the two statistics; the arrays have one shape and may live on any device.
 
     The ends of intervals and the limits are where the statistic is ``n_sigma**2`` above its minimum. They are found in
@@ -177,8 +177,16 @@ class CountsStatistic(ABC):
         lines = [type(self).__name__, *(f"  {label:32}: {text}" for label, text in self._lines().items())]
         return "\n".join(lines) + "\n"
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the statistic; of arrays on a device only their shape."""
+        shape = times(self.n_on.shape) or "one bin"
+
+        def numbers() -> Html:
+            if not isinstance(self.n_on, np.ndarray | np.generic):
+                return note(f"on {device_of(self.n_on)}; nothing is copied from there to show it, print does that")
+            return fields(self._lines())
+
+        return Card(type(self).__name__, "", [shape], [Section("Summary", numbers, is_open=True)])
 
 
 def _text(value: Array, n_digit: int = 2) -> str:

@@ -197,6 +197,17 @@ class MergedValue(Accumulator[T | None, Parts[T | None]]):
         values = self._parts().values
         return values[0] if len(values) == 1 else None
 
+    @property
+    def known(self) -> T | None:
+        """The value, if neither reading nor merging is needed for it; else None."""
+        value = self.unread
+        return None if isinstance(value, Deferred) else value
+
+    @property
+    def n_parts(self) -> int:
+        """Number of values that are merged when the value is read: 1 if it was read, or is the only one."""
+        return len(self._parts().values)
+
     def fork(self) -> Self:
         """Return a copy that grows independently; nothing is merged for it."""
         new = type(self)(None, self._merge)

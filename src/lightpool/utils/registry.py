@@ -1,14 +1,15 @@
 """Lists of classes that are found by their tags."""
 
-import html
 from typing import TypeVar
+
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = ["Registry"]
 
 T = TypeVar("T", bound=type)
 
 
-class Registry(list[T]):
+class Registry(list[T], ShownInNotebooks):
     """A list of classes, each with a ``tag`` of one or several names.
 
     Examples
@@ -43,6 +44,3 @@ class Registry(list[T]):
         width = max((len(kind.__name__) for kind in self), default=0)
         lines = [f"{kind.__name__:{width}s}: {getattr(kind, 'tag', '')}" for kind in self]
         return "\n".join(["Registry", "--------", "", *lines, ""])
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"

@@ -136,6 +136,11 @@ class DeferredNumber:
         return self._source.array[self._index]
 
     @property
+    def is_read(self) -> bool:
+        """Whether the number is known on the host."""
+        return self._source.is_read
+
+    @property
     def device(self) -> Device:
         """Device that holds the number."""
         return device_of(self._source.array)

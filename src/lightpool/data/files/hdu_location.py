@@ -34,6 +34,7 @@ from lightpool.fits import (
 )
 from lightpool.irf import IRF, IRFMap
 from lightpool.maps import Map
+from lightpool.utils.html import ShownInNotebooks
 from lightpool.utils.secret_texts import hide_secrets
 
 __all__ = ["HDULocation", "Part"]
@@ -46,7 +47,7 @@ _OLD_HESS = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
 
 
 @dataclass(frozen=True)
-class HDULocation:
+class HDULocation(ShownInNotebooks):
     """One row of an HDU index: a class of data, and the HDU that holds it.
 
     Attributes

@@ -1,6 +1,5 @@
 """The model of the background of a dataset."""
 
-import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -16,6 +15,7 @@ from lightpool.datasets.models.parameters import CovarianceLike, Parameter, Para
 from lightpool.datasets.models.spectral_norms import NormSpectralModel, PowerLawNormSpectralModel, find_norm_model
 from lightpool.datasets.names import make_name
 from lightpool.errors import FormatError
+from lightpool.utils.html import Card, ShownInNotebooks
 
 if TYPE_CHECKING:
     from lightpool.maps import Geom
@@ -31,7 +31,7 @@ class _Replaced(TypedDict, total=False):
     covariance_data: CovarianceLike | None
 
 
-class FoVBackgroundModel(ConvertibleToGammapy, KnownAttributes):
+class FoVBackgroundModel(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
     """The correction of the background of one dataset: a factor that depends on energy.
 
     Parameters
@@ -187,6 +187,11 @@ class FoVBackgroundModel(ConvertibleToGammapy, KnownAttributes):
         model = find_norm_model(spectral["type"]).from_dict(spectral) if spectral else None
         return cls(dataset_name=datasets_names[0], spectral_model=model)
 
+    def html_card(self) -> Card:
+        """Return what notebooks show of the model."""
+        facts = [", ".join(self.datasets_names or ()), type(self.spectral_model).__name__]
+        return Card(type(self).__name__, self.name, facts, self.parameters.html_card().sections)
+
     def __str__(self) -> str:
         lines = [
             type(self).__name__,
@@ -198,9 +203,6 @@ class FoVBackgroundModel(ConvertibleToGammapy, KnownAttributes):
             *(f"    {_parameter_line(parameter)}" for parameter in self.parameters),
         ]
         return "\n".join(lines) + "\n\n"
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 def _spread_over(geom: "Geom") -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """Lists of models of backgrounds."""
 
-import html
 from collections.abc import Iterable, MutableSequence, Sequence
 from dataclasses import dataclass
 from operator import is_
@@ -18,6 +17,7 @@ from lightpool.datasets.models.parameters import CovarianceLike, Parameters, che
 from lightpool.datasets.models.spectral_norms import NormSpectralModel
 from lightpool.errors import ConfigError, FormatError
 from lightpool.typing import GammapyObject, PathInput
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, nested, number_of
 
 if TYPE_CHECKING:
     pass
@@ -40,7 +40,7 @@ class _Covariance:
         return len(parameters) == len(self.parameters) and all(map(is_, parameters, self.parameters))
 
 
-class DatasetModels(ConvertibleToGammapy, KnownAttributes, Sequence[FoVBackgroundModel]):
+class DatasetModels(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks, Sequence[FoVBackgroundModel]):
     """Models with unique names, at most one background model per dataset.
 
     Parameters
@@ -275,12 +275,19 @@ class DatasetModels(ConvertibleToGammapy, KnownAttributes, Sequence[FoVBackgroun
         """
         return read_models(cls, filename, checksum)
 
+    def html_card(self) -> Card:
+        """Return what notebooks show of the models."""
+        n = len(self)
+
+        def each() -> Html:
+            return Html("".join(nested(model.html_card) for model in self))
+
+        words = number_of(n, "model")
+        return Card(type(self).__name__, "", [words], [Section("Models", each, is_open=True)])
+
     def __str__(self) -> str:
         components = "".join(f"Component {i}: {model}" for i, model in enumerate(self))
         return f"{type(self).__name__}\n\n{components}"
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
 
     def __add__(self, other: ModelsLike | GammapyObject | None) -> "Models":
         if is_model_of_gammapy(other):

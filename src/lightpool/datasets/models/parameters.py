@@ -1,7 +1,6 @@
 """Parameters of models: numbers with an error, a unit and bounds."""
 
 import copy
-import html
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, SupportsFloat, TypeAlias, overload
 
@@ -15,6 +14,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy
 from lightpool.typing import QuantityLike, UnitLike
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, grid, note, number_of
 
 __all__ = ["CovarianceLike", "Parameter", "Parameters", "checked_covariance"]
 
@@ -24,7 +24,7 @@ CovarianceLike: TypeAlias = NDArray[np.float64] | Sequence[Sequence[float]]
 _UNCHANGING = (str, float, bool, u.UnitBase, DeferredNumber)
 
 
-class Parameter(ConvertibleToGammapy, KnownAttributes):
+class Parameter(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
     """One number of a model.
 
     Parameters
@@ -107,6 +107,20 @@ class Parameter(ConvertibleToGammapy, KnownAttributes):
     def error_on(self, device: Device) -> Array | float:
         """Return the error without reading it back, see `value_on`."""
         return _number_on(self._error, device)
+
+    def html_row(self) -> tuple[object, ...]:
+        """Return name, value, error, bounds, unit and ``frozen``; a number that waits on a device is not read."""
+        numbers = (
+            note(f"waits on {number.device} until it is read")
+            if isinstance(number, DeferredNumber) and not number.is_read
+            else f"{float(number):.6g}"
+            for number in (self._value, self._error)
+        )
+        return (self.name, *numbers, self.min, self.max, self.unit, self.frozen)
+
+    def html_card(self) -> Card:
+        """Return what notebooks show of the parameter."""
+        return Parameters([self]).html_card()
 
     @property
     def min(self) -> float:
@@ -223,7 +237,7 @@ def checked_covariance(values: CovarianceLike, parameters: "Parameters") -> NDAr
     return covariance
 
 
-class Parameters(ConvertibleToGammapy, KnownAttributes, Sequence[Parameter]):
+class Parameters(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks, Sequence[Parameter]):
     """Parameters of one or several models, found by name or number."""
 
     _consumed = ("parameters",)
@@ -358,5 +372,12 @@ class Parameters(ConvertibleToGammapy, KnownAttributes, Sequence[Parameter]):
     def __add__(self, other: "Parameters") -> "Parameters":
         return Parameters.from_stack([self, other])
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self.to_table()))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the parameters."""
+        names = ("name", "value", "error", "min", "max", "unit", "frozen")
+        n = len(self)
+
+        def values() -> Html:
+            return grid(names, [parameter.html_row() for parameter in self]) if n else Html("")
+
+        return Card(type(self).__name__, "", [number_of(n, "parameter")], [Section("Values", values, "", True)])

@@ -1,7 +1,6 @@
 """Spectral models without a unit: factors that correct a background as a function of energy."""
 
 import copy
-import html
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from lightpool.datasets.models.parameters import Parameter, Parameters
 from lightpool.errors import FormatError
 from lightpool.maps.units import unit_factor
 from lightpool.typing import QuantityLike
+from lightpool.utils.html import Card, ShownInNotebooks
 
 __all__ = [
     "NormSpectralModel",
@@ -30,7 +30,7 @@ __all__ = [
 _OMITTED_WHEN_DEFAULT = ("min", "max", "error", "interp", "frozen")
 
 
-class NormSpectralModel(ConvertibleToGammapy, KnownAttributes, ABC):
+class NormSpectralModel(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks, ABC):
     """A factor that depends on energy, with named parameters."""
 
     tag: ClassVar[tuple[str, ...]]
@@ -110,11 +110,12 @@ class NormSpectralModel(ConvertibleToGammapy, KnownAttributes, ABC):
             raise FormatError(f"model type {data['type']!r} is not {cls.tag[0]!r}")
         return cls._from_spectral_dict(data)
 
+    def html_card(self) -> Card:
+        """Return what notebooks show of the model."""
+        return Card(type(self).__name__, "", [], self.parameters.html_card().sections)
+
     def __str__(self) -> str:
         return f"{type(self).__name__}\n\n{self.parameters.to_table()}"
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 def _without_defaults(row: dict[str, Any], default: dict[str, Any]) -> dict[str, Any]:

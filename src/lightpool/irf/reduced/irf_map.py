@@ -20,6 +20,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.fits import HDUList, parsing, read_fits, write_fits
+from lightpool.irf.reduced.irf_map_card import irf_map_card
 from lightpool.irf.reduced.irf_map_format import irf_map_from_hdulist, irf_map_to_hdulist, require_response
 from lightpool.irf.reduced.joined_bins import joined_exposure, joined_response
 from lightpool.irf.reduced.pixel_lookup import nearest_index, pixel_coordinates
@@ -27,6 +28,7 @@ from lightpool.irf.reduced.response_sums import ResponseSums, without_energy
 from lightpool.maps import Map, RegionGeom, WcsGeom
 from lightpool.typing import AngleLike, PathInput, RegionLike
 from lightpool.utils.accumulators import Accumulator
+from lightpool.utils.html import Card, ShownInNotebooks
 
 __all__ = ["IRFMap"]
 
@@ -35,7 +37,7 @@ log = logging.getLogger(__name__)
 Mask = NDArray[np.bool_]
 
 
-class IRFMap(ConvertibleToGammapy, KnownAttributes):
+class IRFMap(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
     """Base of the reduced responses.
 
     Parameters
@@ -83,6 +85,11 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         return precision_of(*(values.stored for values in (self._values, self._exposure) if values is not None))
 
     @property
+    def known_maps(self) -> tuple[Map | None, Map | None]:
+        """Response and exposure, None where there is none; the response of a growing stack is not known."""
+        return (None if self._response.sums is not None else self._response.value), self._exposure
+
+    @property
     def irf_map(self) -> Map:
         """The mean response: of a growing stack, the sums divided by the exposure."""
         return self._response.value
@@ -117,6 +124,10 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
 
     def __str__(self) -> str:
         return str(self.irf_map)
+
+    def html_card(self) -> Card:
+        """Return what notebooks show of the response."""
+        return irf_map_card(self)
 
     # --- growing a stack
 

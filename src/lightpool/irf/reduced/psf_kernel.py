@@ -1,6 +1,7 @@
 """Images of the PSF for each energy, to convolve maps with."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Self
 
 import astropy.units as u
@@ -17,11 +18,12 @@ from lightpool.irf.reduced.cumulative import finite_or_zero
 from lightpool.irf.reduced.spectral_weights import SpectralModel, spectral_weights
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 from lightpool.typing import Axes, GammapyObject, PathInput, QuantityLike
+from lightpool.utils.html import Card, ShownInNotebooks
 
 __all__ = ["PSFKernel", "kernel_from_profiles"]
 
 
-class PSFKernel(ConvertibleToGammapy, KnownAttributes):
+class PSFKernel(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
     """Image of the PSF for each energy.
 
     Parameters
@@ -44,6 +46,10 @@ class PSFKernel(ConvertibleToGammapy, KnownAttributes):
     def data(self) -> Array:
         """The images as an array, shape (n_energy, n_y, n_x) or (n_y, n_x)."""
         return self._psf_kernel_map.data
+
+    def html_card(self) -> Card:
+        """Return what notebooks show of the kernel: its map."""
+        return replace(self._psf_kernel_map.html_card(), title=type(self).__name__)
 
     def normalize(self) -> None:
         """Divide each image by its sum, in place; an image of zeros does not change."""

@@ -1,6 +1,5 @@
 """What all tables of the instrument response share: axes, values, evaluation on the host."""
 
-import html
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy
 from functools import partial
@@ -19,12 +18,14 @@ from lightpool.irf.tables.derived_values import DerivedValues, state_of_table
 from lightpool.irf.tables.fill_missing import fill_missing
 from lightpool.irf.tables.fov_alignment import FoVAlignment
 from lightpool.irf.tables.full_turn import is_full_turn, with_turn, wrapped
+from lightpool.irf.tables.irf_card import irf_card
 from lightpool.irf.tables.layouts import layout_of
 from lightpool.irf.tables.log_log_integral import integrate_log_log
 from lightpool.irf.tables.table_rules import axes_of_table, check_unit, is_given, unit_text
 from lightpool.irf.tables.table_scales import scale_table, tiny_of, unscale_table
 from lightpool.maps import MapAxes, MapAxis
 from lightpool.typing import MetaValue, PathInput, QuantityLike, UnitLike
+from lightpool.utils.html import Card, ShownInNotebooks
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -49,7 +50,7 @@ class InterpKwargs(TypedDict, total=False):
     bounds_error: bool
 
 
-class IRF(ConvertibleToGammapy, KnownAttributes):
+class IRF(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
     """A response table with named axes; its values stay on the host.
 
     Parameters
@@ -248,8 +249,9 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
         }
         return f"{name}\n{'-' * len(name)}\n\n" + "".join(f"  {key:<6s}: {value}\n" for key, value in rows.items())
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the table."""
+        return irf_card(self)
 
     def evaluate(self, method: str | None = None, **kwargs: "QuantityLike | None") -> u.Quantity:
         """Interpolate the table.

@@ -19,6 +19,7 @@ from lightpool.makers.core import Described, checked_angle, require_rows_of_pixe
 from lightpool.makers.excess import ExcessMapEstimator
 from lightpool.maps import Map, Maps, WcsGeom, WcsNDMap
 from lightpool.typing import AngleLike
+from lightpool.utils.html import ShownInNotebooks
 
 if TYPE_CHECKING:
     from lightpool.typing import Axes, Figure
@@ -38,7 +39,7 @@ class MakerWithExclusion(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class FoundExclusion:
+class FoundExclusion(ShownInNotebooks):
     """Result of `ExclusionMaskFinder`.
 
     Attributes

@@ -22,6 +22,7 @@ from lightpool.maps import HpxGeom, Map, WcsGeom
 from lightpool.maps.regions.region_indicator import Cap, RegionIndicator
 from lightpool.maps.regions.sky_regions import parse_regions
 from lightpool.typing import AngleLike, PathInput, RegionLike
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = ["SkyExclusion"]
 
@@ -108,7 +109,7 @@ class _MaskedPixels:
 
 
 @dataclass(frozen=True, eq=False)
-class SkyExclusion:
+class SkyExclusion(ShownInNotebooks):
     """A part of the sky, the union of masks, regions and circles: True where nothing is taken.
 
     Use `from_mask`, `from_regions`, `from_region_file`, `from_catalog` and `from_stars`, and unite them with ``|``. One

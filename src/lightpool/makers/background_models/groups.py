@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lightpool.arrays.devices.array_types import HostFloats
 from lightpool.makers.background_models.sums import BackgroundSums
 from lightpool.typing import TimeLike
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = ["GroupRunsBy", "RunGroup", "Validity", "group_runs"]
 
@@ -25,7 +26,7 @@ _ZENITH, _AZIMUTH = "ZEN_PNT", "AZ_PNT"
 
 
 @dataclass(frozen=True)
-class GroupRunsBy:
+class GroupRunsBy(ShownInNotebooks):
     """One way to divide runs into groups; several of them are crossed.
 
     Use `zenith`, `azimuth`, `by_column`, `telescopes` and `dates`.

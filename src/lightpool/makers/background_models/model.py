@@ -15,12 +15,13 @@ from lightpool.makers.background_models.field_bins import FieldBins
 from lightpool.makers.background_models.groups import Validity
 from lightpool.maps import MapAxis
 from lightpool.typing import MetaValue, PathInput
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, fields
 
 __all__ = ["BackgroundModel"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class BackgroundModel:
+class BackgroundModel(ShownInNotebooks):
     """Background rates of a group of runs, or of one run.
 
     Attributes
@@ -68,6 +69,26 @@ class BackgroundModel:
     means: Mapping[str, float] = dataclasses.field(default_factory=dict)
     norm: float = 1.0
     norm_error: float = 0.0
+
+    def html_card(self) -> Card:
+        """Return what notebooks show of the model."""
+
+        def rows() -> Html:
+            return fields(
+                {
+                    "runs": self.n_run,
+                    "on-time": f"{self.ontime / 3600:.4g} h",
+                    "live time": f"{self.livetime / 3600:.4g} h",
+                    "events": f"{self.counts.sum():,}",
+                    "bins without a rate": f"{self.n_invalid:,} of {self.rate.size:,}",
+                    "norm": None if self.norm == 1 else f"{self.norm:.4g} +/- {self.norm_error:.2g}",
+                    **{name: str(value) for name, value in self.validity.items()},
+                    **{f"mean {name}": f"{value:.4g}" for name, value in self.means.items()},
+                }
+            )
+
+        sections = [Section("Summary", rows, is_open=True), *self.table.html_card().sections]
+        return Card(type(self).__name__, self.name, [f"{self.n_run} runs", f"{self.ontime / 3600:.4g} h"], sections)
 
     @property
     def n_run(self) -> int:

@@ -13,6 +13,7 @@ from lightpool.makers.background_models import sums_format
 from lightpool.makers.background_models.field_bins import FieldBins
 from lightpool.maps import MapAxis
 from lightpool.typing import PathInput
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = ["BackgroundSums", "RunRow"]
 
@@ -23,7 +24,7 @@ _KEY = ("OBS_ID", "MJD_START")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class BackgroundSums:
+class BackgroundSums(ShownInNotebooks):
     """Counts and exposure of runs in fine bins of energy and field of view, with one block for each run.
 
     A value: `merged` makes a new one. The blocks are in the order of ``(OBS_ID, MJD_START)``, whatever the order in

@@ -25,6 +25,7 @@ from lightpool.makers.background_models.rates import (
 from lightpool.makers.background_models.sums import BackgroundSums, RunRow
 from lightpool.makers.core import Described
 from lightpool.maps import MapAxis
+from lightpool.utils.html import MAX_ROWS, Card, Html, Section, ShownInNotebooks, nested, number_of
 
 __all__ = ["BackgroundModels", "BackgroundTableMaker"]
 
@@ -255,7 +256,7 @@ class _Rates:
 
 
 @dataclass(frozen=True, eq=False)
-class BackgroundModels(Sequence[BackgroundModel]):
+class BackgroundModels(ShownInNotebooks, Sequence[BackgroundModel]):
     """Background models of groups of runs.
 
     Attributes
@@ -269,6 +270,16 @@ class BackgroundModels(Sequence[BackgroundModel]):
     models: tuple[BackgroundModel, ...]
     by: tuple[GroupRunsBy, ...]
     ungrouped: NDArray[np.int64]
+
+    def html_card(self) -> Card:
+        """Return what notebooks show of the models."""
+        n = len(self.models)
+
+        def each() -> Html:
+            return Html("".join(nested(model.html_card) for model in self.models[:MAX_ROWS]))
+
+        facts = [number_of(n, "group"), f"{len(self.ungrouped)} runs in no group"]
+        return Card(type(self).__name__, "", facts, [Section("Models", each, is_open=True)])
 
     def __len__(self) -> int:
         return len(self.models)

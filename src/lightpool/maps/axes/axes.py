@@ -1,6 +1,5 @@
 """The axes of a map besides the two of the sky."""
 
-import html
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -18,9 +17,11 @@ from lightpool.maps.axes import axes_format
 from lightpool.maps.axes.axes_format import AnyAxis
 from lightpool.maps.axes.axis import MapAxis
 from lightpool.maps.axes.axis_base import AxisCoord, BinIndex, Tolerances
+from lightpool.maps.axes.axis_cards import axes_card
 from lightpool.maps.axes.table_columns import AnyTable, read_table
 from lightpool.maps.coord import CoordArray, MapCoord
 from lightpool.typing import QuantityLike
+from lightpool.utils.html import Card, ShownInNotebooks
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -39,7 +40,7 @@ UNIT_STRING_FORMAT = "latex_inline"
 """Format of units in the labels of plots, for `astropy.units.Unit.to_string`."""
 
 
-class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
+class MapAxes(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks, Sequence[AnyAxis]):
     """Axes with different names, found by name or number.
 
     The first axis is the last one of the data: data of a map have the shape ``axes.shape[::-1]`` (and the sky).
@@ -418,8 +419,9 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
     def __repr__(self) -> str:
         return f"MapAxes({', '.join(f'{axis.name}: {axis.nbin}' for axis in self._axes)})"
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the axes."""
+        return axes_card(self._axes, type(self).__name__)
 
 
 @lru_cache(maxsize=16)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lightpool.fits import BinTableHDU, Header
 from lightpool.maps.axes import axis_format, axis_groups
 from lightpool.maps.axes.axis_base import BinIndex, Tolerances
+from lightpool.maps.axes.axis_cards import node_axis_card
 from lightpool.maps.axes.axis_nodes import (
     INTERPOLATIONS,
     NODE_TYPES,
@@ -24,6 +25,7 @@ from lightpool.maps.axes.axis_nodes import (
 from lightpool.maps.axes.node_axis import NodeAxis
 from lightpool.maps.axes.table_columns import AnyTable, read_table
 from lightpool.typing import QuantityLike, UnitLike
+from lightpool.utils.html import Card
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -441,6 +443,10 @@ class MapAxis(NodeAxis):
     def as_plot_scale(self) -> str:
         """Name of the scale in matplotlib."""
         return "log" if self.interp == "log" else "linear"
+
+    def html_card(self) -> Card:
+        """Return what notebooks show of the axis."""
+        return node_axis_card(self)
 
     def __repr__(self) -> str:
         nodes = self.edges if self.node_type == "edges" else self.center

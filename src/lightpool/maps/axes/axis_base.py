@@ -1,11 +1,11 @@
 """What the three kinds of axis have in common: a name, and how they are shown."""
 
-import html
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy
 from lightpool.typing import Axes
+from lightpool.utils.html import ShownInNotebooks
 
 if TYPE_CHECKING:
     from astropy.time import Time
@@ -29,7 +29,7 @@ class Tolerances(TypedDict, total=False):
     equal_nan: bool
 
 
-class AxisBase(ConvertibleToGammapy, KnownAttributes):
+class AxisBase(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
     """A named axis of a map. Axes are values: to change one, make another."""
 
     _name: str
@@ -57,9 +57,6 @@ class AxisBase(ConvertibleToGammapy, KnownAttributes):
 
         format_yaxis(self, ax)
         return ax
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 def check_name(name: object) -> str:

@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from lightpool.errors import FormatError
 from lightpool.fits import Header
 from lightpool.maps.axes.axis_base import AxisBase, AxisCoord, BinIndex, check_name
+from lightpool.maps.axes.axis_cards import label_axis_card
 from lightpool.maps.axes.axis_format import axis_columns, in_order
 from lightpool.maps.axes.table_columns import AnyTable, column_text
+from lightpool.utils.html import Card
 
 __all__ = ["LabelMapAxis"]
 
@@ -271,6 +273,10 @@ class LabelMapAxis(AxisBase):
     def as_plot_xerr(self) -> NDArray[np.float64]:
         """Half a bin for each."""
         return np.full(self.nbin, 0.5)
+
+    def html_card(self) -> Card:
+        """Return what notebooks show of the axis."""
+        return label_axis_card(self)
 
     def __repr__(self) -> str:
         rows = {

@@ -11,11 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from lightpool.fits import Header
 from lightpool.maps.axes.axis_base import AxisBase, AxisCoord, BinIndex, Tolerances, check_name
+from lightpool.maps.axes.axis_cards import time_axis_card
 from lightpool.maps.axes.table_columns import AnyTable
 from lightpool.maps.axes.time_axis_format import time_axis_arguments
 from lightpool.maps.axes.time_intervals import TimeIntervals, check_intervals, group_table, make_gti
 from lightpool.maps.axes.time_reference import time_ref_to_dict
 from lightpool.typing import QuantityLike, TimeLike, UnitLike
+from lightpool.utils.html import Card
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -468,6 +470,10 @@ class TimeMapAxis(AxisBase):
 
     def _as_plotted(self, times: Time) -> "NDArray[np.object_] | u.Quantity":
         return times.to_datetime() if self.time_format == "iso" else u.Quantity(times.mjd, "d")
+
+    def html_card(self) -> Card:
+        """Return what notebooks show of the axis."""
+        return time_axis_card(self)
 
     def __repr__(self) -> str:
         rows = {

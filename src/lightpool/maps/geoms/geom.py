@@ -1,7 +1,6 @@
 """What all geometries have in common: non-spatial axes, and indices made of coordinates."""
 
 import abc
-import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -23,9 +22,11 @@ from lightpool.maps.axes.axis import MapAxis
 from lightpool.maps.axes.axis_base import BinIndex
 from lightpool.maps.axes.node_axis import NodeAxis
 from lightpool.maps.coord import CoordArray, MapCoord, MapCoordLike
+from lightpool.maps.geoms.geom_card import geom_card
 from lightpool.maps.map_kinds import make_map
 from lightpool.maps.wcs_header import SizeLike
 from lightpool.typing import QuantityLike
+from lightpool.utils.html import Card, ShownInNotebooks
 
 __all__ = ["Geom", "pix_to_idx"]
 
@@ -57,7 +58,7 @@ def pix_to_idx(pix: ArrayLike, edge: float = 0.0) -> NDArray[np.int64]:
     return np.where(finite, np.floor(np.where(finite, values, 0.0) + (0.5 + edge)), INVALID).astype(np.int64)
 
 
-class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
+class Geom(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks, abc.ABC):
     """Base class of the geometries: an image part, and any number of non-spatial axes."""
 
     is_region: ClassVar[bool] = False
@@ -68,8 +69,9 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
     def __repr__(self) -> str:
         return self.__str__()
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the geometry."""
+        return geom_card(self)
 
     @abc.abstractmethod
     def _with_axes(self, axes: AxesLike) -> Self:

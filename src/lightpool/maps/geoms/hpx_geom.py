@@ -21,6 +21,7 @@ from lightpool.maps.coord import CoordArray
 from lightpool.maps.geoms import hpx_geom_format
 from lightpool.maps.geoms.cutouts import CUTOUT_MODES, no_overlap_error, partial_overlap_error
 from lightpool.maps.geoms.geom import full_data
+from lightpool.maps.geoms.geom_card import geom_card
 from lightpool.maps.geoms.hpx_host import Pixels, corners_of, neighbours_of, swapped_numbers
 from lightpool.maps.geoms.hpx_pixel_geom import HpxPixelGeom
 from lightpool.maps.geoms.hpx_pixels import HpxPixels, in_other_grid
@@ -37,6 +38,7 @@ from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.map_kinds import make_map
 from lightpool.maps.wcs_header import SizeLike, SkyDirLike, binsz_deg, lonlat_deg, width_deg
 from lightpool.typing import FrameLike, RegionLike
+from lightpool.utils.html import Card
 
 __all__ = ["HpxGeom"]
 
@@ -518,6 +520,18 @@ class HpxGeom(HpxPixelGeom):
 
     def __hash__(self) -> int:
         return id(self)  # equality has tolerances, which no hash of the numbers fits
+
+    def html_card(self) -> Card:
+        """Return what notebooks show of the geometry."""
+        rows = {
+            "projection": self.projection,
+            "nside": ", ".join(map(str, np.unique(self.nside))),
+            "nested": self.nest,
+            "region": "all the sky" if self.region is None else self.region,
+            "width": lambda: f"{self.width.value:.5g} deg",
+            "pixel size": lambda: f"{self.pixel_scales.value.flat[0]:.4g} deg",
+        }
+        return geom_card(self, rows)
 
     def __str__(self) -> str:
         centre = self.center_skydir.data

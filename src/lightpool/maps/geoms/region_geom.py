@@ -24,6 +24,7 @@ from lightpool.maps.axes.axes import AxesLike, MapAxes
 from lightpool.maps.coord import CoordArray, MapCoord, MapCoordLike
 from lightpool.maps.geoms import region_geom_format
 from lightpool.maps.geoms.geom import Geom, pix_to_idx
+from lightpool.maps.geoms.geom_card import geom_card
 from lightpool.maps.geoms.region_on_wcs import RegionOnWcs, state_of_union
 from lightpool.maps.geoms.region_pixels import coord_and_weights, solid_angle_of
 from lightpool.maps.geoms.wcs_geom import WcsGeom
@@ -45,6 +46,7 @@ from lightpool.maps.regions.sky_regions import (
 from lightpool.maps.wcs_header import SizeLike, frame_of_wcs, pixel_scales_deg, width_deg
 from lightpool.typing import Axes, PathEffect, RegionLike
 from lightpool.utils.deviations import deviates, deviations_are_heard
+from lightpool.utils.html import Card, times
 
 if TYPE_CHECKING:
     from regions import Region, SkyRegion
@@ -522,6 +524,17 @@ class RegionGeom(RegionOnWcs, Geom):
 
     def __hash__(self) -> int:
         return id(self)  # equality has tolerances, which no hash of the numbers fits
+
+    def html_card(self) -> Card:
+        """Return what notebooks show of the geometry."""
+        region = self.region
+        rows = {
+            "region": "None" if region is None else type(region).__name__,
+            "parameters": None if region is None else ", ".join(str(region).splitlines()[1:]),
+            "width": lambda: None if region is None else f"{times(f'{x:.5g}' for x in self.width.value)} deg",
+            "solid angle": lambda: None if region is None else f"{self.solid_angle().to('deg2'):.5g}",
+        }
+        return geom_card(self, rows)
 
     def __str__(self) -> str:
         centre = self.center_skydir

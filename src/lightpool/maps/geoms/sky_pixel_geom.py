@@ -24,8 +24,10 @@ from lightpool.maps.coord import CoordArray, MapCoord, MapCoordLike
 from lightpool.maps.geoms import image_masks
 from lightpool.maps.geoms.cutouts import Slices
 from lightpool.maps.geoms.geom import INVALID, Geom, pix_to_idx
+from lightpool.maps.geoms.geom_card import geom_card
 from lightpool.maps.geoms.sky_window import SkyWindow
 from lightpool.maps.wcs_header import NpixLike, SizeLike, binsz_deg, lonlat_deg, npix_pair
+from lightpool.utils.html import Card, times
 
 if TYPE_CHECKING:
     from regions import RectangleSkyRegion
@@ -207,6 +209,18 @@ class SkyPixelGeom(Geom):
         return image_masks.rectangle_region(self.center_skydir, width, height)
 
     # Coordinates
+
+    def html_card(self) -> Card:
+        """Return what notebooks show of the geometry."""
+        lon_ref, lat_ref = self.wcs.wcs.crval
+        rows = {
+            "projection": self.projection,
+            "width": lambda: f"{times(f'{size:.5g}' for size in self.width.value.reshape((2, -1))[:, 0])} deg",
+            "pixel size": lambda: f"{times(f'{size:.5g}' for size in self.pixel_scales.deg)} deg",
+            "wcs ref": f"{lon_ref:.4f} deg, {lat_ref:.4f} deg",
+            "pixels": None if self.is_regular else "differ between the planes; size and width are those of the first",
+        }
+        return geom_card(self, rows)
 
     def coord_to_pix(self, coords: MapCoordLike) -> tuple[NDArray[np.float64], ...]:
         """Return the pixel coordinates (lon, lat, axes...) of map coordinates, see `MapCoord.create`."""

@@ -1,0 +1,269 @@
+"""What notebooks show of datasets.
+
+Showing a dataset reads no file, copies nothing from a device, and computes nothing that waits to be computed: maps that
+nobody has read yet, the mean response of a growing stack, merged tables. The card says what waits. Sums are shown if
+all maps that they need are arrays on the host; they are those of ``print(dataset)``.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from astropy.table import Table
+
+from lightpool.arrays.devices.lazy_array import LazyArray
+from lightpool.arrays.devices.memory import format_bytes
+from lightpool.data import GTI
+from lightpool.datasets.base import DatasetBase, DatasetPart
+from lightpool.datasets.memory import memory_of_maps
+from lightpool.datasets.models.model_lists import DatasetModels
+from lightpool.irf import IRFMap
+from lightpool.maps import Geom, Map
+from lightpool.maps.map_card import MAX_SUMMED, known_meta, map_row, reason_not_shown
+from lightpool.typing import GammapyObject
+from lightpool.utils.accumulators import MergedValue
+from lightpool.utils.html import (
+    MAX_ROWS,
+    Card,
+    Html,
+    Section,
+    ShownInNotebooks,
+    escaped,
+    fields,
+    grid,
+    nested,
+    note,
+    number_of,
+    picture,
+    times,
+)
+from lightpool.utils.on_demand import Deferred
+
+__all__ = ["ViewOfDataset", "dataset_card", "datasets_card", "known_maps"]
+
+_SUMMED = ("counts", "background", "mask_safe", "mask_fit", "counts_off", "acceptance", "acceptance_off")
+"""Maps without which sums are not shown; the exposure may be missing."""
+_WAITS = "not read or computed yet: it is when it is used"
+
+
+class ViewOfDataset(Protocol):
+    """A dataset that shares arrays with the one that is shown, and whose own state may change."""
+
+    counts: Map | None
+    mask_safe: Map | None
+
+    def npred_background(self) -> Map | None:
+        """Predict the background."""
+
+    def text_rows(self) -> list[dict[str, object]]:
+        """Return the values that ``print`` shows, paragraph by paragraph."""
+        ...
+
+
+def known_maps(dataset: DatasetBase) -> dict[str, DatasetPart]:
+    """Return the maps and responses of a dataset that exist, by name; nothing is read or computed."""
+    given = dataset.given_parts
+    return {name: part for name, part in given.items() if isinstance(part, Map | IRFMap)}
+
+
+def _geom_of(parts: Mapping[str, DatasetPart]) -> Geom | None:
+    names = ("counts", "background", "counts_off", "mask_safe", "mask_fit")
+    return next((parts[name].geom for name in names if name in parts), None)
+
+
+def dataset_card(dataset: DatasetBase, view_of: Callable[[Mapping[str, DatasetPart]], ViewOfDataset]) -> Card:
+    """Return the card of a dataset.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    view_of : function that returns a dataset of the same kind and models, of some maps
+    """
+    parts = known_maps(dataset)
+    geom = _geom_of(parts)
+    reason = _reason_for_no_sums(dataset)
+    views: dict[str, DatasetPart] = {}
+    if reason is None:
+        views = {name: _view(part) for name, part in parts.items() if isinstance(part, Map) and _is_seen(part)}
+
+    def plot() -> Html:
+        return Html("") if reason or "counts" not in parts else _plot(view_of(views))
+
+    def summary() -> Html:
+        return note(reason) if reason else _summary(dataset, view_of(views))
+
+    gti, table = dataset.observation_values
+    models = dataset.models
+    return Card(
+        type(dataset).__name__,
+        dataset.name,
+        _facts(parts, geom),
+        [
+            Section("Plot", plot, is_open=True, only_alone=True),
+            Section("Summary", summary, "inside the safe mask", is_open=True, only_alone=True),
+            Section("Maps", lambda: _maps(dataset), ", ".join(_names_of_parts(dataset)) or "none"),
+            Section("Geometry", lambda: Html("") if geom is None else nested(geom.html_card)),
+            Section("Good time intervals", lambda: _gti(gti)),
+            Section("Observations", lambda: _table(table)),
+            Section("Models", lambda: _models(dataset), "" if models is None else ", ".join(models.names)),
+            Section("Metadata", lambda: _meta(dataset)),
+        ],
+    )
+
+
+def _facts(parts: Mapping[str, DatasetPart], geom: Geom | None) -> list[object]:
+    if geom is None:
+        return ["no maps" if not parts else ""]
+    devices = ", ".join(sorted({str(part.device) for part in parts.values()}))
+    memory = format_bytes(memory_of_maps(parts).n_bytes)
+    return [", ".join(geom.axes_names), times(geom.data_shape[::-1]), devices, memory]
+
+
+def _names_of_parts(dataset: DatasetBase) -> list[str]:
+    return [name for name, part in dataset.given_parts.items() if part is not None]
+
+
+def _reason_for_no_sums(dataset: DatasetBase) -> str | None:
+    """Return why the sums of a dataset are not shown, None if they are."""
+    given = dataset.given_parts
+    if not any(given.get(name) is not None for name in _SUMMED):
+        return "no maps"
+    for name in _SUMMED:
+        part = given.get(name)
+        if isinstance(part, Deferred):
+            return f"{name} is {_WAITS}; print(dataset) does that"
+        if name == "counts" and isinstance(part, Map) and isinstance(part.stored, LazyArray) and part.stored.is_zero:
+            return "no data yet: the counts are zero everywhere"
+        if isinstance(part, Map) and (why := reason_not_shown(part, MAX_SUMMED)) is not None:
+            return f"{name} is {why}; print(dataset) shows the sums"
+    return None
+
+
+def _is_seen(data: Map) -> bool:
+    return reason_not_shown(data, MAX_SUMMED) is None
+
+
+def _view(data: Map) -> Map:
+    """Return a map that shares the array of another one, and whose own state may change."""
+    view: Map = type(data)(data.geom, data=data.stored, unit=data.unit, meta=dict(data.unread_meta), device=data.device)
+    return view
+
+
+def _plot(view: ViewOfDataset) -> Html:
+    def draw() -> bytes | None:
+        from lightpool.plot.dataset_previews import draw_dataset  # matplotlib is heavy and optional
+
+        return draw_dataset(view)
+
+    return picture(draw, "Counts on the sky, and counts and background for each energy")
+
+
+def _summary(dataset: DatasetBase, view: ViewOfDataset) -> Html:
+    rows = {name: value for paragraph in view.text_rows() for name, value in paragraph.items() if name != "Name"}
+    exposure = dataset.given_parts.get("exposure")
+    if exposure is not None and not (isinstance(exposure, Map) and _is_seen(exposure)):
+        rows["Exposure"] = note("read or computed when it is used")
+    if isinstance(exposure, Map) and "livetime" in exposure.unread_meta:
+        rows["Livetime"] = known_meta(exposure.unread_meta)["livetime"]
+    text = {key: value for key, value in rows.items() if str(value) not in ("nan", "nan cm s")}
+    if dataset.counterpart is not None:
+        remark = note("without the models, which are Gammapy's: print(dataset) predicts with them")
+        return Html(f"{fields(text)}{remark}")
+    return fields(text)
+
+
+def _maps(dataset: DatasetBase) -> Html:
+    rows = [
+        row
+        for name, part in dataset.given_parts.items()
+        if part is not None
+        for row in ((name, _WAITS),) * isinstance(part, Deferred) or _rows_of_part(name, part)
+    ]
+    width = 7
+    filled = [(*row, *[""] * (width - len(row))) for row in rows]
+    return grid(("name", "axes", "shape", "unit", "type", "memory", ""), filled) if filled else Html("")
+
+
+def _rows_of_part(name: str, part: object) -> list[tuple[object, ...]]:
+    if isinstance(part, IRFMap):
+        response, exposure = part.known_maps
+        kind = type(part).__name__
+        if response is None:
+            waits = "sums of a stack, divided by the exposure when they are read"
+            rows: list[tuple[object, ...]] = [(name, waits, times(part.geom.data_shape[::-1]), "", "", "", kind)]
+        else:
+            rows = [(name, *map_row(response), kind)]
+        return rows if exposure is None else [*rows, (f"{name} exposure", *map_row(exposure), "")]
+    assert isinstance(part, Map)
+    return [(name, *map_row(part), _state(part))]
+
+
+def _state(data: Map) -> str:
+    """Return what is unusual about the values of a map."""
+    reason = reason_not_shown(data, most=math.prod(data.geom.data_shape))
+    return "" if reason is None or not data.device.is_host else reason
+
+
+def _waiting(merged: MergedValue[GTI] | MergedValue[Table]) -> Html:
+    """Return a remark about values that are not merged or read yet."""
+    n_part = merged.n_parts
+    return note(f"of {n_part} datasets, merged when they are used" if n_part > 1 else "read when they are used")
+
+
+def _gti(merged: MergedValue[GTI] | None) -> Html:
+    if merged is None or merged.is_empty:
+        return Html("")
+    known = merged.known
+    return _waiting(merged) if known is None else nested(known.html_card)
+
+
+def _table(merged: MergedValue[Table] | None) -> Html:
+    """Return the first rows of a table of observations; a cell of a stack holds one value for each observation."""
+    if merged is None or merged.is_empty:
+        return Html("")
+    table = merged.known
+    if table is None:
+        return _waiting(merged)
+    names = list(table.colnames)
+    if len(table) == 1:
+        return fields({name: str(table[name][0]) for name in names})
+    rows = [[str(table[name][i]) for name in names] for i in range(min(len(table), MAX_ROWS))]
+    return grid(names, rows, len(table))
+
+
+def _models(dataset: DatasetBase) -> object:
+    models = dataset.models
+    if models is None or not len(models):
+        return Html("")
+    if not isinstance(models, DatasetModels):
+        return note(f"models of Gammapy: {', '.join(models.names)}")
+    return Html("".join(nested(model.html_card) for model in models))
+
+
+def _meta(dataset: DatasetBase) -> object:
+    given = vars(dataset).get("meta")  # classes of users need not have any
+    return nested(given.html_card) if isinstance(given, ShownInNotebooks) else Html("")
+
+
+def datasets_card(datasets: Sequence[GammapyObject], title: str) -> Card:
+    """Return the card of a list of datasets.
+
+    Parameters
+    ----------
+    datasets : sequence of Dataset; those of kinds that only Gammapy has are shown by name and type
+    title : str
+    """
+    n = len(datasets)
+
+    def each() -> Html:
+        cards = [_in_list(i, dataset) for i, dataset in enumerate(datasets[:MAX_ROWS])]
+        more = note(f"and {n - MAX_ROWS} more") if n > MAX_ROWS else ""
+        return Html("".join([*cards, more]))
+
+    return Card(title, "", [number_of(n, "dataset")], [Section("Datasets", each, is_open=True)])
+
+
+def _in_list(i: int, dataset: GammapyObject) -> Html:
+    if isinstance(dataset, ShownInNotebooks):
+        return nested(dataset.html_card, f"{i}")
+    return Html(f'<div class="lp-line">{escaped(i)} {escaped(type(dataset).__name__)} {escaped(dataset.name)}</div>')
