@@ -13,6 +13,7 @@ from lightpool.utils.html import (
     MAX_ROWS,
     Card,
     Html,
+    Picture,
     Section,
     ShownInNotebooks,
     escaped,
@@ -20,7 +21,7 @@ from lightpool.utils.html import (
     grid,
     nested,
     note,
-    picture,
+    pictures,
     preformatted,
     shown,
 )
@@ -41,7 +42,7 @@ def test_any_text_is_shown_as_it_is_and_never_becomes_html(text):
             Section("grid", lambda: grid([text], [[text]])),
             Section("pre", lambda: preformatted(text)),
             Section("nested", lambda: nested(lambda: Card(text, text, [text]), text)),
-            Section("picture", lambda: picture(lambda: PNG, text or "nothing")),
+            Section("picture", lambda: pictures(lambda: [Picture(PNG, text)], text or "none")),
             Section("note", lambda: note(text)),
         ],
     )
@@ -72,7 +73,7 @@ def test_what_fails_is_shown_as_an_error_and_the_rest_as_usual(fails):
                 Section("row", lambda: fields({"bad": fails, "good": "value"})),
                 Section("cell", lambda: grid(["name"], [[fails], ["cell"]])),
                 Section("inner", lambda: nested(fails)),
-                Section("plot", lambda: picture(fails, "a plot")),
+                Section("plot", lambda: pictures(fails, "a plot")),
                 Section("good", lambda: "content"),
             ]
             return Card("Shown", sections=content)
@@ -129,11 +130,11 @@ def test_rows_and_sections_without_content_are_left_out():
 
 def test_without_matplotlib_there_is_no_plot_and_nothing_is_drawn(monkeypatch):
     monkeypatch.setattr(html, "find_spec", lambda name: None)
-    assert picture(raises, "a plot") == ""
+    assert pictures(raises, "a plot") == ""
 
 
 def test_a_plot_is_shown_at_two_thirds_of_its_pixels():
-    assert 'width="4" height="2"' in picture(lambda: PNG, "a plot")
+    assert 'width="4" height="2"' in Picture(PNG).to_html("a plot")
 
 
 def test_inside_of_another_card_plots_are_left_out():

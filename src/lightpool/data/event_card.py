@@ -8,7 +8,7 @@ from astropy.time import Time
 
 from lightpool.data.tables.event_columns import EventColumns
 from lightpool.maps.geoms.geom_card import position_text
-from lightpool.utils.html import MAX_ROWS, Card, Html, Section, fields, grid, note, number_of, picture
+from lightpool.utils.html import MAX_ROWS, Card, Html, Picture, Section, fields, grid, note, number_of, pictures
 from lightpool.utils.on_demand import DeferredMapping
 
 __all__ = ["MAX_EVENTS", "draw_preview", "event_card", "gti_card", "time_text"]
@@ -73,7 +73,7 @@ class IntervalsToShow(Protocol):
     def __len__(self) -> int: ...
 
 
-def draw_preview(events: EventsToShow) -> bytes | None:
+def draw_preview(events: EventsToShow) -> list[Picture]:
     """Return a small plot of events, see `lightpool.plot.event_previews.draw_events`."""
     from lightpool.plot.event_previews import draw_events  # matplotlib is heavy and optional
 
@@ -111,7 +111,7 @@ def event_card(events: EventsToShow, keywords: Mapping[str, Any]) -> Card:
     def plot() -> Html:
         if not 0 < n_event <= MAX_EVENTS:
             return Html("")
-        return picture(lambda: draw_preview(events), "Events on the sky and their energies")
+        return pictures(lambda: draw_preview(events), "Events on the sky and their energies")
 
     obs_id = keywords.get("OBS_ID")
     return Card(

@@ -31,7 +31,7 @@ from lightpool.utils.html import (
     nested,
     note,
     number_of,
-    picture,
+    pictures,
 )
 from lightpool.utils.on_demand import Deferred
 from lightpool.utils.secret_texts import hide_secrets
@@ -118,7 +118,7 @@ def observation_card(observation: ObservationToShow) -> Card:
     def plot() -> Html:
         if not isinstance(events, EventList) or not 0 < len(events) <= MAX_EVENTS:
             return Html("")
-        return picture(lambda: draw_preview(events), "Events on the sky and their energies")
+        return pictures(lambda: draw_preview(events), "Events on the sky and their energies")
 
     return Card(
         "Observation",

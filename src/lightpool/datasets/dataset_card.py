@@ -26,6 +26,7 @@ from lightpool.utils.html import (
     MAX_ROWS,
     Card,
     Html,
+    Picture,
     Section,
     ShownInNotebooks,
     escaped,
@@ -34,7 +35,7 @@ from lightpool.utils.html import (
     nested,
     note,
     number_of,
-    picture,
+    pictures,
     times,
 )
 from lightpool.utils.on_demand import Deferred
@@ -150,12 +151,12 @@ def _view(data: Map) -> Map:
 
 
 def _plot(view: ViewOfDataset) -> Html:
-    def draw() -> bytes | None:
+    def draw() -> list[Picture]:
         from lightpool.plot.dataset_previews import draw_dataset  # matplotlib is heavy and optional
 
         return draw_dataset(view)
 
-    return picture(draw, "Counts on the sky, and counts and background for each energy")
+    return pictures(draw, "Counts on the sky, and counts and background for each energy")
 
 
 def _summary(dataset: DatasetBase, view: ViewOfDataset) -> Html:

@@ -19,7 +19,7 @@ from lightpool.arrays.devices.memory import format_bytes, n_bytes_of
 from lightpool.maps.axes.axis_cards import axes_in_a_line
 from lightpool.maps.deferred_quantity import DeferredQuantity
 from lightpool.maps.geoms.geom import Geom
-from lightpool.utils.html import Card, Html, Section, fields, nested, note, number_of, picture, times
+from lightpool.utils.html import Card, Html, Picture, Section, fields, nested, note, number_of, pictures, times
 
 __all__ = ["MAX_DRAWN", "MAX_SUMMED", "known_meta", "map_card", "map_row", "reason_not_shown", "values_to_show"]
 
@@ -141,7 +141,7 @@ def map_row(data: MapToShow) -> tuple[str, str, str, str, str]:
     return axes_in_a_line(data.geom.axes), times(shape[::-1]), unit, dtype, format_bytes(n_bytes_of(shape, dtype))
 
 
-def _drawn(data: MapToShow) -> bytes | None:
+def _drawn(data: MapToShow) -> list[Picture]:
     from lightpool.plot.map_previews import draw_map  # matplotlib is heavy and optional
 
     return draw_map(data)
@@ -164,7 +164,7 @@ def map_card(data: MapToShow) -> Card:
     def plot() -> Html:
         if values_to_show(data) is None:
             return Html("")
-        return picture(lambda: _drawn(data), f"{type(data).__name__} on the sky or along an axis")
+        return pictures(lambda: _drawn(data), f"{type(data).__name__} on the sky or along an axis")
 
     return Card(
         type(data).__name__,

@@ -7,6 +7,7 @@ import numpy as np
 from lightpool.maps.axes.node_axis import NodeAxis
 from lightpool.plot.map_previews import along_axis, sky_panel
 from lightpool.plot.previews import Curves, Panel, draw
+from lightpool.utils.html import Picture
 
 if TYPE_CHECKING:
     from lightpool.datasets.dataset_card import ViewOfDataset
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["draw_dataset"]
 
 
-def draw_dataset(dataset: "ViewOfDataset") -> bytes | None:
-    """Return a small plot of a dataset on the host, inside its safe mask; None if there is nothing to draw.
+def draw_dataset(dataset: "ViewOfDataset") -> list[Picture]:
+    """Return a small plot of a dataset on the host, inside its safe mask; none if there is nothing to draw.
 
     Parameters
     ----------
@@ -24,19 +25,19 @@ def draw_dataset(dataset: "ViewOfDataset") -> bytes | None:
     """
     mask = dataset.mask_safe
     if dataset.counts is None or not dataset.counts.geom.is_regular:
-        return None
+        return []
     named = {"counts": dataset.counts, "background": dataset.npred_background()}
     maps = {name: _inside(data, mask) for name, data in named.items() if data is not None}
-    where = "" if mask is None else " in the safe mask"
+    safe = "" if mask is None else "safe "
     panels: list[Panel] = []
     if not dataset.counts.geom.is_region:
-        panels += sky_panel(maps["counts"], f"counts{where}")
+        panels += sky_panel(maps["counts"], f"{safe}counts")
     axis = dataset.counts.geom.axes["energy"]
     if isinstance(axis, NodeAxis):
         curves = {name: along_axis(data, axis) for name, data in maps.items()}
         lines = [(name, curve.lines[0][1]) for name, curve in curves.items()]
         first = curves["counts"]
-        panels.append(Curves(first.x, lines, f"sums{where}", first.x_label, "", first.x_is_log))
+        panels.append(Curves(first.x, lines, f"{safe}sums".strip(), first.x_label, "", first.x_is_log))
     return draw(panels)
 
 

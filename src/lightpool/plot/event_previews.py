@@ -9,6 +9,7 @@ from lightpool.data.tables.event_columns import EventColumns
 from lightpool.maps import Map, WcsGeom
 from lightpool.plot.map_previews import sky_panel
 from lightpool.plot.previews import Curves, Panel, draw
+from lightpool.utils.html import Picture
 
 __all__ = ["draw_events"]
 
@@ -25,8 +26,8 @@ class EventsToDraw(Protocol):
         """Columns."""
 
 
-def draw_events(events: EventsToDraw) -> bytes | None:
-    """Return a small plot of events; None if there is nothing to draw.
+def draw_events(events: EventsToDraw) -> list[Picture]:
+    """Return a small plot of events; none if there is nothing to draw.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ from lightpool.maps import Map, MapAxis
 from lightpool.maps.map_card import values_to_show
 from lightpool.plot.map_previews import axis_title, unit_text
 from lightpool.plot.previews import Curves, Mesh, Panel, draw
+from lightpool.utils.html import Picture
 
 __all__ = ["draw_irf", "draw_response_map"]
 
@@ -20,8 +21,8 @@ _PLACE = ("phi", "rho", "offset", *_FIELD)
 """Axes that are dropped first where there are more than two."""
 
 
-def draw_irf(table: TableToShow) -> bytes | None:
-    """Return a small plot of a response table; None if there is nothing to draw.
+def draw_irf(table: TableToShow) -> list[Picture]:
+    """Return a small plot of a response table; none if there is nothing to draw.
 
     Parameters
     ----------
@@ -33,8 +34,8 @@ def draw_irf(table: TableToShow) -> bytes | None:
     return draw(_panels(np.asarray(table.data, dtype=float), table.map_axes, "", unit_text(table.unit)))
 
 
-def draw_response_map(response: ResponseToShow) -> bytes | None:
-    """Return a small plot of a reduced response in its middle; None if there is nothing to draw.
+def draw_response_map(response: ResponseToShow) -> list[Picture]:
+    """Return a small plot of a reduced response in its middle; none if there is nothing to draw.
 
     Parameters
     ----------
@@ -43,10 +44,10 @@ def draw_response_map(response: ResponseToShow) -> bytes | None:
     mean, _ = response.known_maps
     values = None if mean is None else values_to_show(mean)
     if mean is None or values is None or not mean.geom.is_regular:
-        return None
+        return []
     axes = [axis for axis in mean.geom.axes if isinstance(axis, MapAxis)]
     if len(axes) < len(mean.geom.axes):
-        return None
+        return []
     pixel = _middle(mean, values)
     # as in tables, the first axis comes first
     return draw(_panels(np.asarray(pixel.T, dtype=float), axes, "in the middle of the map", unit_text(mean.unit)))

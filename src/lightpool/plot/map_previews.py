@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from lightpool.maps.axes.node_axis import NodeAxis
 from lightpool.maps.map_card import MapToShow, values_to_show
 from lightpool.plot.previews import Curves, Panel, Sky, draw
+from lightpool.utils.html import Picture
 
 if TYPE_CHECKING:
     from lightpool.maps import HpxGeom
@@ -28,8 +29,8 @@ def axis_title(axis: NodeAxis) -> str:
     return unit_text(axis.unit, _NAMES.get(axis.name, axis.name))
 
 
-def draw_map(data: MapToShow) -> bytes | None:
-    """Return a small plot of a map on the host; None if there is nothing to draw."""
+def draw_map(data: MapToShow) -> list[Picture]:
+    """Return a small plot of a map on the host; none if there is nothing to draw."""
     return draw(panels_of_map(data))
 
 

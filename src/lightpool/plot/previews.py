@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lightpool.typing import Wcs
-from lightpool.utils.html import PIXEL_RATIO
+from lightpool.utils.html import PIXEL_RATIO, Picture
 
 __all__ = ["Curves", "Mesh", "Panel", "Sky", "draw", "is_log"]
 
@@ -33,6 +33,7 @@ _COLORS = ("#2f8fd5", "#e5801c", "#3c9f46", "#9a6ac0", "#808080", "#c65353")
 _STYLE: dict[str, Any] = {
     "font.size": 8.0,
     "axes.titlesize": 8.0,
+    "axes.titley": 1.0,  # Matplotlib takes long to find a place that is always this one
     "text.color": _GREY,
     "axes.labelcolor": _GREY,
     "axes.edgecolor": _GREY,
@@ -44,12 +45,13 @@ _STYLE: dict[str, Any] = {
     "legend.fontsize": 7.0,
     "figure.facecolor": "none",
     "savefig.facecolor": "none",
-    "svg.hashsalt": None,
 }
 _DPI = 96 * PIXEL_RATIO
 _WIDTH, _HEIGHT = 3.1, 2.1
 """Size of a panel, inches."""
 _HIGHEST = 1e100
+_DECADES = 1e7
+"""Ratio of the highest to the lowest value on a logarithmic axis."""
 _MOST_PIXELS = 100
 """Pixels of an image each way; of larger ones, neighbours are joined."""
 
@@ -123,27 +125,26 @@ class Mesh:
 Panel: TypeAlias = Sky | Curves | Mesh
 
 
-def draw(panels: Sequence[Panel]) -> bytes | None:
-    """Return panels side by side as a PNG image; None if none of them has a finite value.
+def draw(panels: Sequence[Panel]) -> list[Picture]:
+    """Return an image for each panel that has a finite value.
 
     Parameters
     ----------
     panels : sequence of Sky, Curves or Mesh
     """
-    filled = [panel for panel in panels if _has_values(panel)]
-    if not filled:
-        return None
     with rc_context(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # about ranges without an extent, and directions outside of a projection
         rcdefaults()  # settings of the user, such as fonts of LaTeX, suit figures of other sizes
         rcParams.update(cast(Any, _STYLE))
-        size = (_WIDTH * len(filled), _HEIGHT)
-        figure = Figure(figsize=size, dpi=_DPI)
-        FigureCanvasAgg(figure)
-        for number, panel in enumerate(filled):
-            _draw_panel(figure, panel, number / len(filled), 1 / len(filled))
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+        return [Picture(_png(panel), panel.title) for panel in panels if _has_values(panel)]
+
+
+def _png(panel: Panel) -> bytes:
+    figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=_DPI)
+    FigureCanvasAgg(figure)
+    _draw_panel(figure, panel)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -160,16 +161,11 @@ def _has_values(panel: Panel) -> bool:
     return any(each.size for each in finite) and not any(np.any(np.abs(each) > _HIGHEST) for each in finite)
 
 
-def _draw_panel(figure: Figure, panel: Panel, left: float, width: float) -> None:
-    """Draw a panel on a part of the width of a figure; all positions are fractions of the figure."""
-    right = 0.12 if isinstance(panel, Curves) else 0.62
-    inches_left, inches_right = 0.58, right
-    box = (
-        left + inches_left / _WIDTH * width,
-        0.42 / _HEIGHT,
-        width * (1 - (inches_left + inches_right) / _WIDTH),
-        1 - 0.66 / _HEIGHT,
-    )
+def _draw_panel(figure: Figure, panel: Panel) -> None:
+    left, bottom, top = 0.58, 0.42, 0.24  # inches
+    right = 0.12 if isinstance(panel, Curves) else 0.62  # with room for a colour bar
+    size = (1 - (left + right) / _WIDTH, 1 - (bottom + top) / _HEIGHT)
+    box = (left / _WIDTH, bottom / _HEIGHT, *size)
     if isinstance(panel, Sky):
         ax = _draw_sky(figure, panel, box)
     else:
@@ -233,8 +229,11 @@ def _draw_curves(ax: Axes, panel: Curves) -> None:
             ax.plot(panel.x, line, color=color, label=label, linewidth=1.2)
     if panel.x_is_log:
         ax.set_xscale("log")
-    if is_log(np.concatenate([np.ravel(line) for _, line in panel.lines])):
+    values = np.concatenate([np.ravel(line) for _, line in panel.lines])
+    if is_log(values):
         ax.set_yscale("log", nonpositive="clip")
+        highest = float(np.nanmax(values[np.isfinite(values)]))
+        ax.set_ylim(bottom=max(ax.get_ylim()[0], highest / _DECADES))
     ax.grid(color=_GREY, alpha=0.25, linewidth=0.5)
     if any(label for label, _ in panel.lines):
         ax.legend(handlelength=1.2, borderaxespad=0.2, labelspacing=0.25)

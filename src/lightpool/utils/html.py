@@ -22,6 +22,7 @@ __all__ = [
     "PIXEL_RATIO",
     "Card",
     "Html",
+    "Picture",
     "Section",
     "ShownInNotebooks",
     "escaped",
@@ -30,7 +31,7 @@ __all__ = [
     "nested",
     "note",
     "number_of",
-    "picture",
+    "pictures",
     "preformatted",
     "shown",
     "times",
@@ -153,26 +154,44 @@ def _cell(value: object) -> Html:
     return escaped("" if made is None else made)
 
 
-def picture(draw: Callable[[], bytes | None], text: str) -> Html:
-    """Return a plot as an image inside the HTML; nothing where Matplotlib is not installed or there is nothing to draw.
+@dataclass(frozen=True)
+class Picture:
+    """A plot.
+
+    Attributes
+    ----------
+    png : bytes
+        Image in the format PNG.
+    title : str
+        What it shows.
+    """
+
+    png: bytes
+    title: str = ""
+
+    def to_html(self, text: str) -> Html:
+        """Return an image inside of HTML; ``text`` is for those who do not see it."""
+        words = ": ".join(each for each in (text, self.title) if each)
+        width, height = (round(int.from_bytes(self.png[i : i + 4], "big") / PIXEL_RATIO) for i in (16, 20))
+        source = base64.b64encode(self.png).decode("ascii")
+        return Html(
+            f'<img class="lp-plot dark-light" alt="{escaped(words)}" width="{width}" height="{height}" '
+            f'src="data:image/png;base64,{source}">'
+        )
+
+
+def pictures(draw: Callable[[], Sequence[Picture]], text: str) -> Html:
+    """Return plots as images inside of HTML; nothing where Matplotlib is not installed or there is nothing to draw.
 
     Parameters
     ----------
-    draw : function that returns a PNG image; None if there is nothing to draw
+    draw : function that returns pictures
     text : str
-        What the plot shows, for those who do not see it.
+        What the plots show, for those who do not see them.
     """
     if find_spec("matplotlib") is None:
         return Html("")
-    png = draw()
-    if png is None:
-        return Html("")
-    width, height = (round(int.from_bytes(png[i : i + 4], "big") / PIXEL_RATIO) for i in (16, 20))
-    source = base64.b64encode(png).decode("ascii")
-    return Html(
-        f'<img class="lp-plot" alt="{escaped(text)}" width="{width}" height="{height}" '
-        f'src="data:image/png;base64,{source}">'
-    )
+    return Html("".join(each.to_html(text) for each in draw()))
 
 
 @dataclass(frozen=True)

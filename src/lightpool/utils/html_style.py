@@ -1,7 +1,8 @@
 """The style of what notebooks show.
 
 Colours are those of the page: text inherits its colour, and lines and stripes are transparent grey, so that the same
-HTML is readable in light and dark notebooks and on pages of documentation.
+HTML is readable in light and dark notebooks and on pages of documentation. The last rules, and the class ``dark-light``
+of images, keep the PyData theme of Sphinx from putting a bright background behind HTML and images in its dark mode.
 """
 
 __all__ = ["STYLE"]
@@ -31,5 +32,8 @@ text-align:left;vertical-align:top;color:inherit;background:none;white-space:nor
 .lightpool-repr .lp-content table.lp-grid td{overflow-wrap:normal}
 .lightpool-repr pre{margin:0;padding:0;border:0;background:none;color:inherit;font-size:.95em;line-height:1.35;
 overflow-x:auto;white-space:pre}
-.lightpool-repr img.lp-plot{display:block;max-width:100%;height:auto;margin:.2em 0;background:none}
+.lightpool-repr img.lp-plot{display:inline-block;max-width:100%;height:auto;margin:.2em 0;padding:0!important;
+background:none!important;filter:none!important}
+html[data-theme=dark] .text_html:has(>.lightpool-repr){background:none!important;color:inherit!important;
+padding:0!important}
 </style>"""

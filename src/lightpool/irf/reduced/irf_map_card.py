@@ -6,7 +6,7 @@ from lightpool.arrays.devices.devices import Device
 from lightpool.maps import Map, RegionGeom, WcsGeom
 from lightpool.maps.axes.axis_cards import axes_in_a_line
 from lightpool.maps.map_card import values_to_show
-from lightpool.utils.html import Card, Html, Section, nested, note, picture, times
+from lightpool.utils.html import Card, Html, Picture, Section, nested, note, pictures, times
 
 __all__ = ["ResponseToShow", "irf_map_card"]
 
@@ -27,7 +27,7 @@ class ResponseToShow(Protocol):
         """Response and exposure."""
 
 
-def _drawn(response: ResponseToShow) -> bytes | None:
+def _drawn(response: ResponseToShow) -> list[Picture]:
     from lightpool.plot.irf_previews import draw_response_map  # matplotlib is heavy and optional
 
     return draw_response_map(response)
@@ -46,7 +46,7 @@ def irf_map_card(response: ResponseToShow) -> Card:
     def plot() -> Html:
         if mean is None or values_to_show(mean) is None:
             return Html("")
-        return picture(lambda: _drawn(response), f"{type(response).__name__} in the middle of the map")
+        return pictures(lambda: _drawn(response), f"{type(response).__name__} in the middle of the map")
 
     def maps() -> Html:
         if mean is None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lightpool.arrays.devices.memory import format_bytes
 from lightpool.maps import MapAxes, MapAxis
 from lightpool.maps.axes.axis_cards import axes_in_a_line, axes_table
-from lightpool.utils.html import Card, Html, Section, fields, picture, times
+from lightpool.utils.html import Card, Html, Picture, Section, fields, pictures, times
 
 __all__ = ["TableToShow", "irf_card", "unit_of"]
 
@@ -48,7 +48,7 @@ class TableToShow(Protocol):
         """Orientation."""
 
 
-def _drawn(table: TableToShow) -> bytes | None:
+def _drawn(table: TableToShow) -> list[Picture]:
     from lightpool.plot.irf_previews import draw_irf  # matplotlib is heavy and optional
 
     return draw_irf(table)
@@ -68,7 +68,7 @@ def irf_card(table: TableToShow) -> Card:
     def plot() -> Html:
         if data.size > _MOST:
             return Html("")
-        return picture(lambda: _drawn(table), f"{type(table).__name__} against {', '.join(table.axes.names)}")
+        return pictures(lambda: _drawn(table), f"{type(table).__name__} against {', '.join(table.axes.names)}")
 
     def values() -> Html:
         rows = {
