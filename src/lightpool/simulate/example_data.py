@@ -16,6 +16,7 @@ from astropy.time import TimeDelta
 from lightpool.fits import make_path
 from lightpool.simulate.events import PointSource, SimulatedRun
 from lightpool.simulate.store import FIRST_MIDNIGHT, simulate_store
+from lightpool.utils.html import ShownInNotebooks
 
 __all__ = ["EXAMPLES", "ExampleData", "example_data"]
 
@@ -142,7 +143,7 @@ EXAMPLES = {
 
 
 @dataclass(frozen=True)
-class ExampleData:
+class ExampleData(ShownInNotebooks):
     """A data store for the tutorials; printed, it says whether its runs are real or simulated.
 
     Attributes
