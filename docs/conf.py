@@ -56,6 +56,10 @@ nb_merge_streams = True
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several notebooks are executed at the same time
 if (HERE.parent.parent / "shared" / "data").is_dir():
     os.environ.setdefault("LIGHTPOOL_SHARED", str(HERE.parent.parent / "shared"))
+if "LIGHTPOOL_SHARED" in os.environ:
+    os.environ.setdefault("LIGHTPOOL_DATA", str(Path(os.environ["LIGHTPOOL_SHARED"]) / "data"))  # for example_data
+os.environ.setdefault("MATPLOTLIBRC", str(HERE / "tutorials/matplotlibrc"))
+os.environ.pop("MPLBACKEND", None)  # notebooks need their own, which shows pictures
 
 autosummary_generate = True
 autodoc_typehints_format = "short"

@@ -101,10 +101,16 @@ def test_pictures_name_what_they_show(one, figures):
     one.plot_masks(ax=ax)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert sorted(labels) == ["Background", "Mask fit", "Mask safe", "ON"]
+
+
+@pytest.mark.parametrize("has_source", [False, True])
+def test_the_excess_is_drawn_with_the_prediction_of_a_source_if_there_is_one(has_source, one, figures, monkeypatch):
+    if has_source:
+        monkeypatch.setattr(type(one), "npred_signal", lambda self: self.counts)
     _, ax = figures.subplots()
     one.plot_excess(ax=ax)
     labels = {text.get_text() for text in ax.get_legend().get_texts()}
-    assert labels == {"Excess counts", "Predicted signal counts"}
+    assert labels == {"Excess counts"} | ({"Predicted signal counts"} if has_source else set())
 
 
 def test_the_error_bars_of_the_excess_are_those_of_both_counts(one, figures):

@@ -235,6 +235,15 @@ def test_the_plot_shows_map_exclusion_and_distribution(backend, crab_store, figu
     assert drawn == np.count_nonzero(outside)
 
 
+def test_the_distribution_without_an_exclusion_is_that_of_all_pixels(empty_store, figure):
+    (dataset, *_) = reduced(empty_store)
+    found = finder().estimator.run(ring().run(dataset.to_image()))
+    ax = plot_significance_distribution(found["sqrt_ts"])
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert len(labels) == 2
+    assert labels[0].startswith("All pixels: mean")
+
+
 def test_an_empty_map_has_neither_contours_nor_an_exclusion(empty_store, figure):
     found = finder().run(reduced(empty_store), ring())
     ax = plot_significance_map(found.maps["sqrt_ts"], found.mask)

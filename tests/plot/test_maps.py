@@ -51,6 +51,13 @@ def test_an_image_goes_on_the_axes_and_the_figure_that_were_given(counts):
     assert fig.axes[1].get_ylabel() == "counts"
 
 
+def test_a_title_after_a_plot_with_a_color_bar_is_that_of_the_image(counts):
+    ax = counts.sum_over_axes().plot(add_cbar=True)
+    plt.title("Counts")
+    assert plt.gca() is ax
+    assert [panel.get_title() for panel in ax.figure.axes] == ["Counts", ""]
+
+
 def test_galactic_maps_and_all_sky_maps_are_labelled(backend):
     galactic = Map.create(npix=5, frame="galactic", skydir=SkyCoord(0, 0, unit="deg", frame="galactic"))
     assert galactic.plot().coords[1].get_axislabel() == "Galactic Latitude"

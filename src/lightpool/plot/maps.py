@@ -177,7 +177,10 @@ def add_colorbar(
     position: dict[str, Any] = {"position": "right", "size": "5%", "pad": "2%", "axes_class": Axes, **(axes_loc or {})}
     style: dict[str, Any] = {"orientation": "vertical"} | kwargs
     bar_axes: Axes = make_axes_locatable(ax).append_axes(**position)
-    return ax.figure.colorbar(image, cax=bar_axes, **style)
+    bar = ax.figure.colorbar(image, cax=bar_axes, **style)
+    # `plt.title` and the like are for the image, not for the colour bar that was added last
+    ax.figure.sca(ax)
+    return bar
 
 
 def energy_text(energy: u.Quantity) -> str:

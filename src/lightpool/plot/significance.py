@@ -114,7 +114,7 @@ def plot_significance_distribution(
     Returns
     -------
     ax : Axes
-        Its legend shows mean and width outside the exclusion.
+        Its legend shows mean and width outside the exclusion, or of all pixels.
     """
     planes = to_host(sqrt_ts.data)  # host: matplotlib draws NumPy arrays
     known = np.isfinite(planes)
@@ -126,7 +126,8 @@ def plot_significance_distribution(
     edges = _bin_edges(every)
     if exclusion_mask is not None:
         ax.hist(every, bins=edges, histtype="step", color="gray", label="All pixels")
-    text = f"Outside the exclusion: mean {kept.mean():.2f}, width {kept.std():.2f}"
+    which = "All pixels" if exclusion_mask is None else "Outside the exclusion"
+    text = f"{which}: mean {kept.mean():.2f}, width {kept.std():.2f}"
     ax.hist(kept, bins=edges, color="cornflowerblue", alpha=0.7, label=text)
     x = np.linspace(-5, 5, 201)
     # scaled to the number of pixels in a bin

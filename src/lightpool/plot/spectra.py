@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -85,7 +86,7 @@ def plot_excess(
     kwargs_npred_signal: Keywords = None,
     **kwargs: object,
 ) -> Axes:
-    """Draw the excess with its errors, see `SpectrumDataset.plot_excess`.
+    """Draw the excess with its errors and what models of sources predict, see `SpectrumDataset.plot_excess`.
 
     Parameters
     ----------
@@ -105,9 +106,11 @@ def plot_excess(
         yerr = to_host(dataset.statistic.per_bin.error)  # host: Matplotlib draws NumPy arrays
         style: dict[str, Any] = {"label": "Excess counts", "yerr": yerr, **kwargs, **(kwargs_excess or {})}
         excess.plot(ax=ax, **style)
-    style = {"label": "Predicted signal counts", **kwargs, **(kwargs_npred_signal or {})}
     predicted = cast("RegionNDMap", dataset.npred_signal())
-    predicted.plot_hist(ax=ax, **style)
+    # without a model of a source it is zero, which a logarithmic scale does not show
+    if np.any(to_host(predicted.data) != 0):  # host: Matplotlib draws NumPy arrays
+        style = {"label": "Predicted signal counts", **kwargs, **(kwargs_npred_signal or {})}
+        predicted.plot_hist(ax=ax, **style)
     ax.set_ylabel("Counts")
     ax.legend(numpoints=1)
     return ax
