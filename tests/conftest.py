@@ -27,7 +27,7 @@ ON_CI = bool(os.environ.get("CI"))
 # What CI need not have: hardware, programs that are no Python packages, and combinations that take minutes.
 ACCEPTED_SKIPS = re.compile(
     "no nvcc|import .cupy.|NVRTC does not answer|JAX has no GPU|no glibc|a matter of glibc|this PyTorch sees a GPU"
-    "|none of the browsers|no openssl|Sherpa is not installed|kernels on the host take minutes"
+    "|none of the browsers|needs the program|no openssl|Sherpa is not installed|kernels on the host take minutes"
     "|for Gammapy before version 2"  # .ci/nightly has other versions
 )
 

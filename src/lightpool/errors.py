@@ -12,6 +12,7 @@ __all__ = [
     "FormatError",
     "GeometryError",
     "InputChangedError",
+    "LightpoolDeprecationWarning",
     "LightpoolError",
     "MissingColumnError",
     "MissingDataError",
@@ -36,6 +37,14 @@ __all__ = [
 
 class LightpoolError(Exception):
     """Base of all errors that the package raises on purpose."""
+
+
+class LightpoolDeprecationWarning(FutureWarning):
+    """A name or an argument that is used may be removed in a later version; says what to use instead.
+
+    A FutureWarning, which Python shows wherever it comes from: a DeprecationWarning is shown in scripts and notebooks,
+    but not in the modules that they import.
+    """
 
 
 class ConfigError(LightpoolError, ValueError):

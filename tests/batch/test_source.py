@@ -16,7 +16,7 @@ from lightpool.config.build import build_reduction
 from lightpool.config.settings import Settings
 from lightpool.data import GTI, DataStore, FixedPointingInfo, PointingMode
 from lightpool.datasets import MapDataset, MapDatasetOnOff
-from lightpool.makers import make_theta_squared_table
+from lightpool.makers import ThetaSquaredTable
 from lightpool.maps import Map, MapAxis
 
 RING = {"type": "RingBackgroundMaker", "r_in": "0.4 deg", "width": "0.2 deg"}
@@ -93,7 +93,7 @@ def test_theta_squared_counts_are_those_of_the_table(crab_store):
     source, _ = source_of(MAP)
     axis = MapAxis.from_bounds(0, 0.1, nbin=20, unit="deg2", name="theta2", node_type="edges")
     observations = DataStore.from_dir(crab_store).get_observations()[:3]
-    table = make_theta_squared_table(observations, axis, source.position, energy_edges=[1, 10] * u.TeV)
+    table = ThetaSquaredTable(observations, axis, source.position, energy_edges=[1, 10] * u.TeV).run()
     found = [theta_squared(source, observation) for observation in observations]
     assert np.sum([each["counts"] for each in found], axis=0).tolist() == table["counts"].tolist()
     assert np.sum([each["counts_off"] for each in found], axis=0).tolist() == table["counts_off"].tolist()

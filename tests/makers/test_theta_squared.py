@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lightpool.data import DataStore
-from lightpool.makers import ThetaSquaredTable, make_theta_squared_table
+from lightpool.makers import ThetaSquaredTable
 from lightpool.maps import MapAxis
 from lightpool.simulate import PointSource
 from lightpool.stats import WStatCountsStatistic
@@ -22,7 +22,7 @@ def axis():
 
 
 def test_the_source_stands_out_and_the_background_is_flat(observations, axis):
-    table = make_theta_squared_table(observations, axis, SOURCE, energy_edges=[1, 100] * u.TeV)
+    table = ThetaSquaredTable(observations, axis, SOURCE, energy_edges=[1, 100] * u.TeV).run()
     assert table.colnames == COLUMNS
     assert table["sqrt_ts"][0] > 10
     assert np.all(np.abs(table["sqrt_ts"][-3:]) < 4)
@@ -58,13 +58,13 @@ def test_counts_are_those_of_the_events(observations, axis):
 
 def test_one_off_position_for_all(observations, axis):
     far = SOURCE.directional_offset_by(0 * u.deg, 1 * u.deg)
-    table = make_theta_squared_table(observations[:2], axis, SOURCE, position_off=far)
+    table = ThetaSquaredTable(observations[:2], axis, SOURCE, position_off=far).run()
     separations = [observation.events.radec.separation(far).deg ** 2 for observation in observations[:2]]
     assert table["counts_off"].tolist() == np.histogram(np.concatenate(separations), axis.edges.value)[0].tolist()
 
 
 def test_positions_that_would_overlap_become_one(observations, axis, caplog):
-    table = make_theta_squared_table(observations[:2], axis, SOURCE, off_regions_number=6)
+    table = ThetaSquaredTable(observations[:2], axis, SOURCE, off_regions_number=6).run()
     assert "overlap" in caplog.text
     assert_allclose(table["acceptance_off"], 2)
     assert_allclose(table["alpha"], 1)
@@ -75,7 +75,7 @@ def test_the_axis_may_reach_the_pointing(observations):
     separation = observations[0].pointing_radec.separation(SOURCE).deg
     for factor in (1 - 1e-4, 1 - 1e-9):
         axis = MapAxis.from_edges(np.linspace(0, (factor * separation) ** 2, 4), unit="deg2", name="theta_squared")
-        table = make_theta_squared_table(observations[:1], axis, SOURCE)
+        table = ThetaSquaredTable(observations[:1], axis, SOURCE).run()
         assert_allclose(table["acceptance_off"], 1)
 
 
@@ -87,13 +87,13 @@ def test_alpha_is_weighted_with_the_livetime(observations, axis, monkeypatch):
 
 
 def test_an_empty_field_has_no_excess(empty_store, axis):
-    table = make_theta_squared_table(DataStore.from_dir(empty_store).get_observations(), axis, SOURCE)
+    table = ThetaSquaredTable(DataStore.from_dir(empty_store).get_observations(), axis, SOURCE).run()
     assert np.all(np.abs(table["sqrt_ts"]) < 5)
 
 
 def test_axes_of_the_wrong_kind_and_overlapping_regions_are_refused(observations, axis):
     def run(axis=axis, **kwargs):
-        return make_theta_squared_table(observations[:1], axis, SOURCE, **kwargs)
+        return ThetaSquaredTable(observations[:1], axis, SOURCE, **kwargs).run()
 
     with pytest.raises(ValueError, match="deg2"):
         run(MapAxis.from_bounds(0, 1, nbin=2, unit="deg", name="theta"))
@@ -108,4 +108,4 @@ def test_axes_of_the_wrong_kind_and_overlapping_regions_are_refused(observations
     with pytest.raises(ValueError, match="off_regions_number"):
         run(off_regions_number=0)
     with pytest.raises(ValueError, match="0 observations"):
-        make_theta_squared_table([], axis, SOURCE)
+        ThetaSquaredTable([], axis, SOURCE).run()

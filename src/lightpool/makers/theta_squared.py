@@ -21,6 +21,7 @@ from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.pixel_regions import circle_region
 from lightpool.maps.regions.sky_regions import region_center
 from lightpool.stats import WStatCountsStatistic
+from lightpool.utils.deprecation import deprecated
 
 __all__ = ["ObservedThetaSquared", "ThetaSquaredTable", "make_theta_squared_table"]
 
@@ -249,6 +250,7 @@ class ThetaSquaredTable(Described):
 
 
 @accepts_gammapy
+@deprecated("0.1", until="0.3", alternative="ThetaSquaredTable")  # as in Gammapy 2.1
 def make_theta_squared_table(
     observations: Iterable[Observation],
     theta_squared_axis: MapAxis,
