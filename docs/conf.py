@@ -59,6 +59,8 @@ if (HERE.parent.parent / "shared" / "data").is_dir():
 if "LIGHTPOOL_SHARED" in os.environ:
     os.environ.setdefault("LIGHTPOOL_DATA", str(Path(os.environ["LIGHTPOOL_SHARED"]) / "data"))  # for example_data
 os.environ.setdefault("MATPLOTLIBRC", str(HERE / "tutorials/matplotlibrc"))
+# for commands in notebooks, if the environment is not activated
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 os.environ.pop("MPLBACKEND", None)  # notebooks need their own, which shows pictures
 
 autosummary_generate = True
