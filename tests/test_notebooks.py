@@ -363,12 +363,18 @@ def test_a_large_map_takes_no_more_space_than_a_small_one():
 
 
 def test_a_map_that_is_too_large_is_not_looked_at(monkeypatch):
-    monkeypatch.setattr("lightpool.maps.map_card.MAX_SUMMED", 5)
-    monkeypatch.setattr(sys.modules["lightpool.maps.map_card"].values_to_show, "__defaults__", (8,))
-    monkeypatch.setattr(sys.modules["lightpool.maps.map_card"].reason_not_shown, "__defaults__", (8,))
+    monkeypatch.setattr("lightpool.maps.map_card.MAX_VALUES", 8)
     made = html_of(bare_map(np.ones((3, 3))))
     assert "<img" not in made
     assert "too many" in text_of(made)
+
+
+@pytest.mark.parametrize("name", ["MapDataset", "MapDatasetOnOff", "SpectrumDataset"])
+def test_of_a_dataset_with_many_bins_the_statistic_is_not_computed(objects, name, monkeypatch):
+    monkeypatch.setattr("lightpool.datasets.dataset_card.MAX_BINS", 5)
+    monkeypatch.setattr(type(objects[name]), "statistic", property(lambda self: 1 / 0))
+    counts = objects[name].counts.data[objects[name].mask_safe.data].sum()
+    assert f"Total counts {counts:.0f}" in " ".join(text_of(html_of(objects[name])).split())
 
 
 def test_lists_of_many_objects_show_the_first_ones(objects):

@@ -165,6 +165,8 @@ class Dataset(DatasetBase, ShownInNotebooks):
 
     def _view(self, maps: Mapping[str, DatasetPart]) -> Self:
         """Return a dataset of some maps, with the models of this one if they are lightpool's; not its observations."""
+        if type(self).derived is Dataset.derived:  # a class of a user, with statistics of its own
+            return self
         view = self.derived(self.name, maps, models=self._models)
         view.gti, view.meta_table = None, None  # merging them takes time
         return view

@@ -11,15 +11,17 @@ from typing import Protocol
 
 from astropy.table import Table
 
+from lightpool.arrays import to_host
 from lightpool.arrays.devices.lazy_array import LazyArray
 from lightpool.arrays.devices.memory import format_bytes
 from lightpool.data import GTI
 from lightpool.datasets.base import DatasetBase, DatasetPart
 from lightpool.datasets.memory import memory_of_maps
 from lightpool.datasets.models.model_lists import DatasetModels
+from lightpool.datasets.statistics import masked_sum
 from lightpool.irf import IRFMap
 from lightpool.maps import Geom, Map
-from lightpool.maps.map_card import MAX_SUMMED, known_meta, map_row, reason_not_shown
+from lightpool.maps.map_card import known_meta, map_row, reason_not_shown
 from lightpool.typing import GammapyObject
 from lightpool.utils.accumulators import MergedValue
 from lightpool.utils.html import (
@@ -44,14 +46,25 @@ __all__ = ["ViewOfDataset", "dataset_card", "datasets_card", "known_maps"]
 
 _SUMMED = ("counts", "background", "mask_safe", "mask_fit", "counts_off", "acceptance", "acceptance_off")
 """Maps without which sums are not shown; the exposure may be missing."""
+MAX_BINS = 500_000
+"""Bins of which the statistic is computed, which takes a tenth of a second."""
 _WAITS = "not read or computed yet: it is when it is used"
 
 
 class ViewOfDataset(Protocol):
     """A dataset that shares arrays with the one that is shown, and whose own state may change."""
 
-    counts: Map | None
-    mask_safe: Map | None
+    @property
+    def counts(self) -> Map | None:
+        """Counts."""
+
+    @property
+    def background(self) -> Map | None:
+        """Background."""
+
+    @property
+    def mask_safe(self) -> Map | None:
+        """Safe mask."""
 
     def npred_background(self) -> Map | None:
         """Predict the background."""
@@ -135,13 +148,13 @@ def _reason_for_no_sums(dataset: DatasetBase) -> str | None:
             return f"{name} is {_WAITS}; print(dataset) does that"
         if name == "counts" and isinstance(part, Map) and isinstance(part.stored, LazyArray) and part.stored.is_zero:
             return "no data yet: the counts are zero everywhere"
-        if isinstance(part, Map) and (why := reason_not_shown(part, MAX_SUMMED)) is not None:
+        if isinstance(part, Map) and (why := reason_not_shown(part)) is not None:
             return f"{name} is {why}; print(dataset) shows the sums"
     return None
 
 
 def _is_seen(data: Map) -> bool:
-    return reason_not_shown(data, MAX_SUMMED) is None
+    return reason_not_shown(data) is None
 
 
 def _view(data: Map) -> Map:
@@ -160,7 +173,7 @@ def _plot(view: ViewOfDataset) -> Html:
 
 
 def _summary(dataset: DatasetBase, view: ViewOfDataset) -> Html:
-    rows = {name: value for paragraph in view.text_rows() for name, value in paragraph.items() if name != "Name"}
+    rows = {name: value for paragraph in _paragraphs(view) for name, value in paragraph.items() if name != "Name"}
     exposure = dataset.given_parts.get("exposure")
     if exposure is not None and not (isinstance(exposure, Map) and _is_seen(exposure)):
         rows["Exposure"] = note("read or computed when it is used")
@@ -171,6 +184,20 @@ def _summary(dataset: DatasetBase, view: ViewOfDataset) -> Html:
         remark = note("without the models, which are Gammapy's: print(dataset) predicts with them")
         return Html(f"{fields(text)}{remark}")
     return fields(text)
+
+
+def _paragraphs(view: ViewOfDataset) -> list[dict[str, object]]:
+    counts = view.counts
+    if counts is None or math.prod(counts.geom.data_shape) <= MAX_BINS:
+        return view.text_rows()
+    mask = None if view.mask_safe is None else view.mask_safe.data
+    total = float(to_host(masked_sum(counts.data, mask)))  # host: a map on another device has no view
+    rows: dict[str, object] = {"Total counts": f"{total:.0f}"}
+    if view.background is not None:
+        background = float(to_host(masked_sum(view.background.data, mask)))
+        rows["Total background counts"] = f"{background:.2f}"
+    rows["Number of total bins"] = math.prod(counts.geom.data_shape)
+    return [rows, {"Statistic": note("takes long with so many bins: print(dataset) computes it")}]
 
 
 def _maps(dataset: DatasetBase) -> Html:

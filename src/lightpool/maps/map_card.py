@@ -21,13 +21,10 @@ from lightpool.maps.deferred_quantity import DeferredQuantity
 from lightpool.maps.geoms.geom import Geom
 from lightpool.utils.html import Card, Html, Picture, Section, fields, nested, note, number_of, pictures, times
 
-__all__ = ["MAX_DRAWN", "MAX_SUMMED", "known_meta", "map_card", "map_row", "reason_not_shown", "values_to_show"]
+__all__ = ["MAX_VALUES", "known_meta", "map_card", "map_row", "reason_not_shown", "values_to_show"]
 
-MAX_SUMMED = 2_000_000
-"""Values of which minimum, maximum and sum are shown."""
-
-MAX_DRAWN = 20_000_000
-"""Values that are drawn: to sum them over the axes takes a tenth of a second."""
+MAX_VALUES = 10_000_000
+"""Values that are looked at: to sum them over the axes takes a tenth of a second."""
 
 
 class MapToShow(Protocol):
@@ -58,14 +55,15 @@ class MapToShow(Protocol):
         """Whether the values are True and False."""
 
 
-def reason_not_shown(data: MapToShow, most: int = MAX_DRAWN) -> str | None:
+def reason_not_shown(data: MapToShow, most: int | None = None) -> str | None:
     """Return why the values of a map are not looked at, None if they are.
 
     Parameters
     ----------
     data : Map
-    most : int, number of values that are looked at
+    most : int, number of values that are looked at; `MAX_VALUES` by default
     """
+    most = MAX_VALUES if most is None else most
     stored = data.stored
     if isinstance(stored, LazyArray):
         return "zero everywhere, and takes no memory yet" if stored.is_zero else "computed when it is used"
@@ -80,17 +78,17 @@ def reason_not_shown(data: MapToShow, most: int = MAX_DRAWN) -> str | None:
     return None
 
 
-def values_to_show(data: MapToShow, most: int = MAX_DRAWN) -> NDArray[Any] | None:
+def values_to_show(data: MapToShow) -> NDArray[Any] | None:
     """Return the values of a map if they are looked at, see `reason_not_shown`; they must not be changed."""
     stored = data.stored
-    return stored if reason_not_shown(data, most) is None and isinstance(stored, np.ndarray) else None
+    return stored if reason_not_shown(data) is None and isinstance(stored, np.ndarray) else None
 
 
 def _statistics(data: MapToShow) -> dict[str, object]:
     """Return rows about the values."""
-    values = values_to_show(data, MAX_SUMMED)
+    values = values_to_show(data)
     if values is None:
-        return {"values": note(reason_not_shown(data, MAX_SUMMED))}
+        return {"values": note(reason_not_shown(data))}
     if data.is_mask:
         n_true = int(np.count_nonzero(values))
         return {"True": f"{n_true:,} of {values.size:,} ({n_true / values.size:.1%})"}

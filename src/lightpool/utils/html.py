@@ -129,7 +129,9 @@ def _rows(rows: Mapping[str, object]) -> Iterable[str]:
             yield f'<tr><th scope="row">{escaped(name)}</th><td>{escaped(made)}</td></tr>'
 
 
-def grid(header: Sequence[str], rows: Sequence[Sequence[object]], n_total: int | None = None) -> Html:
+def grid(
+    header: Sequence[str], rows: Sequence[Sequence[object]], n_total: int | None = None, most: int = MAX_ROWS
+) -> Html:
     """Return a table with a header. Of many rows the first are shown, and the others counted.
 
     Parameters
@@ -138,9 +140,11 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[object]], n_total: int |
     rows : sequence of sequences of values, or of functions that return one
     n_total : int, optional
         Number of rows, if not all of them are given.
+    most : int
+        Number of rows that are shown.
     """
     n_total = len(rows) if n_total is None else n_total
-    shown = rows[:MAX_ROWS]
+    shown = rows[:most]
     head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in header)
     body = "".join(f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in shown)
     more = ""

@@ -110,13 +110,13 @@ class Parameter(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
 
     def html_row(self) -> tuple[object, ...]:
         """Return name, value, error, bounds, unit and ``frozen``; a number that waits on a device is not read."""
-        numbers = (
-            note(f"waits on {number.device} until it is read")
-            if isinstance(number, DeferredNumber) and not number.is_read
-            else f"{float(number):.6g}"
-            for number in (self._value, self._error)
-        )
-        return (self.name, *numbers, self.min, self.max, self.unit, self.frozen)
+        return (self.name, self._shown("value"), self._shown("error"), self.min, self.max, self.unit, self.frozen)
+
+    def _shown(self, name: str) -> str:
+        kept = vars(self).get(f"_{name}")  # those of Gammapy, see `lightpool.gammapy.linked_models`, keep none
+        if isinstance(kept, DeferredNumber) and not kept.is_read:
+            return note(f"waits on {kept.device} until it is read")
+        return f"{getattr(self, name):.6g}"
 
     def html_card(self) -> Card:
         """Return what notebooks show of the parameter."""

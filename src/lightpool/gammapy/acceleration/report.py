@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, replace
-from html import escape
 from threading import Lock
 from time import perf_counter
 
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, escaped, grid, note
 from lightpool.utils.text import printable
 
 __all__ = ["RECORDER", "Call", "Recorder", "Report", "ReportRow"]
@@ -63,7 +63,7 @@ _NOTHING = "No method of Gammapy that lightpool accelerates was called."
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(ShownInNotebooks):
     """Table of the calls so far; printed as text, and as a table in a notebook.
 
     Attributes
@@ -88,16 +88,19 @@ class Report:
             lines += [_line(_cells(row), widths), *(f"    {note}" for note in row.notes())]
         return "\n".join(lines)
 
-    def _repr_html_(self) -> str:
-        if not self.rows:
-            return f"<p>{_NOTHING}</p>"
-        head = "".join(f"<th>{name}</th>" for name in (*_COLUMNS, "notes"))
-        body = ""
-        for row in self.rows:
-            notes = "<br>".join(map(escape, row.notes()))
-            cells = [*map(escape, _cells(row)), notes]
-            body += f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    def html_card(self) -> Card:
+        """Return what notebooks show of the report."""
+
+        def calls() -> Html:
+            if not self.rows:
+                return note(_NOTHING)
+            return grid((*_COLUMNS, "notes"), [(*_cells(row), _notes(row)) for row in self.rows], most=len(self.rows))
+
+        return Card(type(self).__name__, "", [], [Section("Calls", calls, is_open=True)])
+
+
+def _notes(row: ReportRow) -> Html:
+    return Html("<br>".join(map(escaped, row.notes())))
 
 
 def _cells(row: ReportRow) -> tuple[str, ...]:
