@@ -11,11 +11,11 @@ from typing import Protocol
 
 from astropy.table import Table
 
-from lightpool.arrays import to_host
 from lightpool.arrays.devices.lazy_array import LazyArray
 from lightpool.arrays.devices.memory import format_bytes
 from lightpool.data import GTI
 from lightpool.datasets.base import DatasetBase, DatasetPart
+from lightpool.datasets.info_dict import read_scalars
 from lightpool.datasets.memory import memory_of_maps
 from lightpool.datasets.models.model_lists import DatasetModels
 from lightpool.datasets.statistics import masked_sum
@@ -191,11 +191,11 @@ def _paragraphs(view: ViewOfDataset) -> list[dict[str, object]]:
     if counts is None or math.prod(counts.geom.data_shape) <= MAX_BINS:
         return view.text_rows()
     mask = None if view.mask_safe is None else view.mask_safe.data
-    total = float(to_host(masked_sum(counts.data, mask)))  # host: a map on another device has no view
-    rows: dict[str, object] = {"Total counts": f"{total:.0f}"}
-    if view.background is not None:
-        background = float(to_host(masked_sum(view.background.data, mask)))
-        rows["Total background counts"] = f"{background:.2f}"
+    maps = {"counts": counts, "background": view.background}
+    totals = read_scalars({name: masked_sum(each.data, mask) for name, each in maps.items() if each is not None})
+    rows: dict[str, object] = {"Total counts": f"{totals['counts']:.0f}"}
+    if "background" in totals:
+        rows["Total background counts"] = f"{totals['background']:.2f}"
     rows["Number of total bins"] = math.prod(counts.geom.data_shape)
     return [rows, {"Statistic": note("takes long with so many bins: print(dataset) computes it")}]
 
@@ -235,7 +235,7 @@ def _state(data: Map) -> str:
 def _waiting(merged: MergedValue[GTI] | MergedValue[Table]) -> Html:
     """Return a remark about values that are not merged or read yet."""
     n_part = merged.n_parts
-    return note(f"of {n_part} datasets, merged when they are used" if n_part > 1 else "read when they are used")
+    return note(f"{n_part} parts, merged when they are used" if n_part > 1 else "read when they are used")
 
 
 def _gti(merged: MergedValue[GTI] | None) -> Html:

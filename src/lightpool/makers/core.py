@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Literal, overload
 
 import astropy.units as u
-from astropy.coordinates import Angle
+from astropy.coordinates import Angle, SkyCoord
 
 from lightpool.arrays import DeferredNumbers
 from lightpool.arrays.devices.dtypes import dtype_name
@@ -15,6 +15,7 @@ from lightpool.attributes import KnownAttributes
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.maps import Map
+from lightpool.maps.geoms.geom_card import position_text
 from lightpool.typing import AngleLike
 from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, fields, shown
 
@@ -50,9 +51,16 @@ class Described(KnownAttributes, ShownInNotebooks):
         """Return what notebooks show of the settings; those that are maps, makers or models can be opened."""
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
         settings = {name: value for name in names if (value := getattr(self, name, None)) is not None}
-        shapes = {name: shown(value) for name, value in settings.items()}
-        rows = {name: each if isinstance(each, Html) else _in_a_line(settings[name]) for name, each in shapes.items()}
+        rows = {name: _html_of(value) for name, value in settings.items()}
         return Card(type(self).__name__, "", [], [Section("Settings", lambda: fields(rows), is_open=True)])
+
+
+def _html_of(value: object) -> object:
+    """Return a setting for notebooks."""
+    if isinstance(value, SkyCoord) and value.isscalar:
+        return position_text(value)
+    made = shown(value)
+    return made if isinstance(made, Html) else _in_a_line(value)
 
 
 def _in_a_line(value: object) -> str:
