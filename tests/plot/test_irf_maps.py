@@ -65,7 +65,7 @@ def test_responses_in_healpix_pixels_are_drawn_where_they_are(region):
     for psf in (PSFMap.from_gauss(ENERGY_TRUE, geom=geom), RecoPSFMap.from_gauss(ENERGY, geom=geom)):
         psf.peek()
         plt.gcf().canvas.draw()
-        exposure = next(ax for ax in plt.gcf().axes if ax.get_title() == "Exposure")
+        exposure = next(ax for ax in plt.gcf().axes if ax.get_title() == "Exposure, sum over energy")
         (image,) = exposure.images
         assert exposure.wcs.wcs.ctype[0] == ("RA---TAN" if region else "RA---AIT")
         # the image has values at the centre of the region, and none beyond it

@@ -37,7 +37,7 @@ def test_an_image_is_drawn_on_the_sky(counts):
     assert_array_equal(ax.images[0].get_array(), VALUES.sum(axis=0))
     assert ax.images[0].norm.vmax == 300
     assert ax.coords[0].get_axislabel() == "Right Ascension"
-    assert ax.figure.axes[1].get_ylabel() == "s"
+    assert ax.figure.axes[1].get_ylabel() == r"Data [$\mathrm{s}$]"
     ax.figure.canvas.draw()
 
 

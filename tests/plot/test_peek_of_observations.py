@@ -54,7 +54,7 @@ def test_responses_as_maps_are_drawn(pixels, in_migra):
         "Point spread function",
     ]
     labels = [ax.get_ylabel() for ax in plt.gcf().axes]
-    assert {"m²", "Probability"} <= set(labels)
+    assert {r"Effective area [$\mathrm{m^{2}}$]", "Probability"} <= set(labels)
     area = plt.gcf().axes[0].images[0].get_array()
     assert np.nanmax(area) == np.nanmin(area) == 2
 

@@ -44,8 +44,10 @@ def test_overview_has_four_images_on_the_sky(backend, crab_store):
     assert [axes.get_title().split(",")[0] for axes in titled] == ["Counts", "Background", "Excess", "Exposure"]
     background = titled[1].images[0].get_array()
     assert_allclose(np.nansum(background), dataset.info_dict()["background"], rtol=1e-6)
-    said = [text for axes in figure.axes for text in (axes.get_title(), axes.get_ylabel()) if "m2 s" in text]
-    assert said == ["m2 s"], "the colour bar says the unit of the exposure, nothing else does"
+    said = [text for axes in figure.axes for text in (axes.get_title(), axes.get_ylabel()) if r"m^{2}\,s" in text]
+    assert said == [r"Exposure [$\mathrm{m^{2}\,s}$]"], (
+        "the colour bar says the unit of the exposure, nothing else does"
+    )
 
 
 @pytest.mark.slow

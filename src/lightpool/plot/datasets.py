@@ -12,6 +12,7 @@ from lightpool.arrays import to_host
 from lightpool.plot.axes import axis_label
 from lightpool.plot.irf_maps import plot_containment_radius_vs_energy, plot_matrix
 from lightpool.plot.sky_panels import draw_on_sky, sky_image
+from lightpool.plot.style import data_label
 
 if TYPE_CHECKING:
     from lightpool.datasets import MapDataset
@@ -58,7 +59,7 @@ def _draw_counts(figure: Figure, panel: int, dataset: "MapDataset", data: "Map |
         _missing(ax)
         return
     image = data.reduce_over_axes()
-    ax = draw_on_sky(figure, (2, 3, panel), image, title, stretch="sqrt", kwargs_colorbar={"label": ""})
+    ax = draw_on_sky(figure, (2, 3, panel), image, title, stretch="sqrt", kwargs_colorbar={"label": title})
     _hatch(ax, dataset)
 
 
@@ -77,7 +78,7 @@ def _draw_exposure(figure: Figure, dataset: "MapDataset") -> None:
     axis = _exposure_axis(dataset.exposure)
     i_energy = axis.nbin // 2
     image = dataset.exposure.slice_by_idx({axis.name: i_energy}).reduce_over_axes()
-    label = f"Exposure [{image.unit.to_string('unicode')}]"
+    label = data_label(image.unit, "Exposure")
     title = f"Exposure at {axis.center[i_energy]:.2f}"
     _hatch(draw_on_sky(figure, (2, 3, 1), image, title, kwargs_colorbar={"label": label}), dataset)
 
@@ -107,7 +108,7 @@ def _draw_exposure_profile(ax: Axes, dataset: "MapDataset") -> None:
     if np.any(profile > 0):
         ax.set_yscale("log")
     ax.set_xlabel(axis_label(axis))
-    ax.set_ylabel(f"Exposure [{dataset.exposure.unit.to_string('unicode')}]")
+    ax.set_ylabel(data_label(dataset.exposure.unit, "Exposure"))
 
 
 def _spectrum(data: "Map", axis_name: str, i_lat: int = 0, i_lon: int = 0) -> NDArray[np.float64]:
@@ -147,5 +148,6 @@ def plot_residuals_spatial(residuals: "Map", ax: Axes | None = None, **kwargs: o
         Keywords of `WcsNDMap.plot`.
     """
     options: dict[str, Any] = {"add_cbar": True, "cmap": "coolwarm", "vmin": -5, "vmax": 5} | kwargs
+    options = {"kwargs_colorbar": {"label": "Residuals"}} | options
     drawn: Axes = residuals.plot(ax=ax, **options)
     return drawn

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from lightpool.maps import MapAxis, WcsGeom, WcsNDMap
 from lightpool.plot.axes import format_xaxis, format_yaxis
+from lightpool.plot.maps import add_colorbar
+from lightpool.plot.style import fit_alone
 
 if TYPE_CHECKING:
     from lightpool.data.event_list import EventList
@@ -162,6 +164,7 @@ def plot_event_energy_offset(
     **kwargs
         Keywords of ``Axes.pcolormesh``.
     """
+    is_given = ax is not None
     ax, axis = _axes(ax), _energy_axis(events)
     if axis is None:
         return no_events(ax)
@@ -174,9 +177,11 @@ def plot_event_energy_offset(
     counts = np.histogram2d(events.energy.value[good], offset[good], bins=edges)[0]
     options: dict[str, Any] = {"norm": LogNorm()} | kwargs
     # transposed: pcolormesh takes (n_y, n_x)
-    ax.pcolormesh(*edges, counts.T, **options)
+    add_colorbar(ax.pcolormesh(*edges, counts.T, **options), ax, label="Counts")
     format_xaxis(axis, ax)
     format_yaxis(offset_axis, ax)
+    if not is_given:
+        fit_alone(ax)
     return ax
 
 
@@ -226,7 +231,7 @@ def peek_events(events: "EventList", allsky: bool = False) -> None:
     """
     n_column = 2 if allsky else 3
     figure = plt.figure(figsize=(8, 8) if allsky else (12, 8))
-    grid = figure.add_gridspec(nrows=2, ncols=n_column, wspace=0.3)
+    grid = figure.add_gridspec(nrows=2, ncols=n_column, wspace=0.4)
     plot_event_energy(events, ax=figure.add_subplot(grid[1, 0]))
     plot_event_time(events, ax=figure.add_subplot(grid[1, 1]))
     if not allsky:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lightpool.arrays.devices.devices import to_host
 from lightpool.maps.geoms.hpx_host import centers_of, corners_of
 from lightpool.maps.wcs_header import lonlat_deg
+from lightpool.plot.maps import label_sky_axes
 
 if TYPE_CHECKING:
     from lightpool.maps import HpxNDMap
@@ -67,4 +68,5 @@ def plot_pixels(m: "HpxNDMap", proj: str = "AIT", ax: Axes | None = None) -> Axe
     polygons.set_array(np.concatenate([each for _, _, each in parts]))
     ax.add_collection(polygons)
     ax.autoscale_view()
+    label_sky_axes(ax, geom)
     return ax

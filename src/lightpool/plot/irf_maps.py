@@ -14,6 +14,7 @@ from lightpool.maps import MapAxis
 from lightpool.plot.axes import axis_label
 from lightpool.plot.maps import add_colorbar, energy_text
 from lightpool.plot.sky_panels import draw_on_sky
+from lightpool.plot.style import data_label, use_distinct_colors
 from lightpool.typing import QuantityLike
 from lightpool.utils.quantities import each
 
@@ -59,6 +60,7 @@ def plot_containment_radius_vs_energy(
         Keywords of ``Axes.plot``.
     """
     ax = plt.gca() if ax is None else ax
+    use_distinct_colors(ax)
     style: dict[str, Any] = kwargs
     energy_axis = cast("MapAxis", psf.geom.axes[psf.energy_name])
     unit = psf.geom.axes["rad"].unit
@@ -86,6 +88,7 @@ def plot_psf_vs_rad(psf: "PSFMap", ax: Axes | None = None, energy: QuantityLike 
         Keywords of ``Axes.plot``.
     """
     ax = plt.gca() if ax is None else ax
+    use_distinct_colors(ax)
     style: dict[str, Any] = kwargs
     rad_axis = psf.geom.axes["rad"]
     for value in each(energy):
@@ -118,8 +121,12 @@ def peek_psf_map(psf: "PSFMap", figsize: tuple[float, float] = (12, 10)) -> None
     if psf.geom.is_region:
         return
     if psf.exposure_map is not None:
-        draw_on_sky(figure, (2, 2, 3), psf.exposure_map.reduce_over_axes(), "Exposure")
-    draw_on_sky(figure, (2, 2, 4), psf.containment_radius_map(1 * u.TeV), "68 % containment radius at 1 TeV")
+        exposure = psf.exposure_map.reduce_over_axes()
+        label = {"label": data_label(exposure.unit, "Exposure")}
+        draw_on_sky(figure, (2, 2, 3), exposure, "Exposure, sum over energy", kwargs_colorbar=label)
+    radius = psf.containment_radius_map(1 * u.TeV)
+    label = {"label": data_label(radius.unit, "Containment radius")}
+    draw_on_sky(figure, (2, 2, 4), radius, "68 % containment radius at 1 TeV", kwargs_colorbar=label)
     figure.tight_layout()
 
 
@@ -151,7 +158,7 @@ def plot_kernel(
         axis = next(axis for axis in kernel.psf_kernel_map.geom.axes if "energy" in axis.name)
         index = int(np.argmin(abs(axis.center - u.Quantity(energy)).value))
         image = kernel.psf_kernel_map.get_image_by_idx((index,))
-    style: dict[str, Any] = kwargs
+    style: dict[str, Any] = {"kwargs_colorbar": {"label": "Part of the events per pixel"}} | kwargs
     image.plot(ax=ax, add_cbar=add_cbar, **style)
     return ax
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from lightpool.arrays.devices.devices import to_host
 from lightpool.maps.axes.node_axis import NodeAxis
+from lightpool.plot.style import data_label, fit_alone, foreground
 
 if TYPE_CHECKING:
     from lightpool.maps import LabelMapAxis, Map, MapAxis, RegionNDMap, TimeMapAxis, WcsGeom, WcsNDMap
@@ -29,6 +30,7 @@ __all__ = [
     "add_colorbar",
     "bin_text",
     "energy_text",
+    "label_sky_axes",
     "plot_grid",
     "plot_map",
     "plot_mask",
@@ -73,6 +75,7 @@ def plot_map(
         Keywords of ``Axes.imshow``.
     """
     data = _image_data(m)
+    is_given = ax is not None
     ax = _sky_axes(m.geom, fig) if ax is None else ax
     style: dict[str, Any] = {"interpolation": "nearest", "origin": "lower", "cmap": "afmhot"} | kwargs
     if m.is_mask:
@@ -82,8 +85,13 @@ def plot_map(
         style["norm"] = simple_norm(finite, stretch, vmin=style.pop("vmin", None), vmax=style.pop("vmax", None))
     image = ax.imshow(data, **style)
     if add_cbar:
-        add_colorbar(image, ax, axes_loc, **{"label": str(m.unit), **(kwargs_colorbar or {})})
-    return _finished(ax, m.geom)
+        # labels of an ellipse are outside of it
+        place = {"pad": "15%", **(axes_loc or {})} if _is_ellipse(m.geom) else axes_loc
+        add_colorbar(image, ax, place, **{"label": data_label(m.unit), **(kwargs_colorbar or {})})
+    label_sky_axes(ax, m.geom)
+    if not is_given:
+        fit_alone(ax)
+    return ax
 
 
 def plot_mask(m: "WcsNDMap", ax: Axes | None = None, **kwargs: object) -> Axes:
@@ -105,7 +113,8 @@ def plot_mask(m: "WcsNDMap", ax: Axes | None = None, **kwargs: object) -> Axes:
     style: dict[str, Any] = {"alpha": 0.5, "colors": "w"} | kwargs
     # False is 0 and True is 1: only False lies between the levels
     ax.contourf(data, levels=[0, 0.5], **style)
-    return _finished(ax, m.geom)
+    label_sky_axes(ax, m.geom)
+    return ax
 
 
 def _image_data(m: "WcsNDMap") -> NDArray[np.float64]:
@@ -119,20 +128,32 @@ def _image_data(m: "WcsNDMap") -> NDArray[np.float64]:
 
 def _sky_axes(geom: "WcsGeom", fig: Figure | None) -> Axes:
     fig = plt.gcf() if fig is None else fig
-    frame: dict[str, Any] = {"frame_class": EllipticalFrame} if geom.projection == "AIT" else {}
+    frame: dict[str, Any] = {"frame_class": EllipticalFrame} if _is_ellipse(geom) else {}
     return fig.add_subplot(1, 1, 1, projection=geom.wcs, **frame)
 
 
-def _finished(ax: Axes, geom: "WcsGeom") -> Axes:
+def _is_ellipse(geom: "WcsGeom") -> bool:
+    return geom.is_allsky and geom.projection == "AIT"
+
+
+def label_sky_axes(ax: Axes, geom: "WcsGeom") -> None:
+    """Label the axes of an image of the sky, and keep their limits.
+
+    Parameters
+    ----------
+    ax : WCSAxes or Axes
+    geom : WcsGeom
+    """
     coords: CoordinatesMap | None = getattr(ax, "coords", None)  # plain axes, without a sky, have none
-    if coords is not None and (not geom.is_allsky or geom.projection != "AIT"):  # an ellipse leaves no room for labels
+    if coords is not None and not _is_ellipse(geom):  # an ellipse leaves no room for labels
         is_galactic = geom.frame == "galactic"
         coords[0].set_axislabel("Galactic Longitude" if is_galactic else "Right Ascension")
         coords[1].set_axislabel("Galactic Latitude" if is_galactic else "Declination")
     if coords is not None and geom.is_allsky:
         _format_all_sky(ax, coords, geom)
+    if coords is None and not ax.get_xlabel() and not ax.get_ylabel():
+        ax.set(xlabel="Longitude [pixels]", ylabel="Latitude [pixels]")
     ax.autoscale(enable=False)  # otherwise a later scatter changes the limits
-    return ax
 
 
 def _format_all_sky(ax: Axes, coords: CoordinatesMap, geom: "WcsGeom") -> None:
@@ -143,7 +164,7 @@ def _format_all_sky(ax: Axes, coords: CoordinatesMap, geom: "WcsGeom") -> None:
     bottom, top = (float(image.coord_to_pix({"lon": 0.0, "lat": lat})[1][0]) for lat in (-90.0, 90.0))
     ax.set_xlim(left, right)
     ax.set_ylim(bottom, top)
-    ax.text(0, top, f"{geom.frame} coords", va="bottom")
+    ax.text(0, 1.1, f"{geom.frame} coords", va="bottom", transform=ax.transAxes)
     lon, lat = coords
     lon.set_ticks(spacing=45 * u.deg, color="w", alpha=0.8)
     lat.set_ticks(spacing=15 * u.deg)
@@ -177,6 +198,7 @@ def add_colorbar(
     position: dict[str, Any] = {"position": "right", "size": "5%", "pad": "2%", "axes_class": Axes, **(axes_loc or {})}
     style: dict[str, Any] = {"orientation": "vertical"} | kwargs
     bar_axes: Axes = make_axes_locatable(ax).append_axes(**position)
+    bar_axes.set_label("<colorbar>")  # as Matplotlib calls them
     bar = ax.figure.colorbar(image, cax=bar_axes, **style)
     # `plt.title` and the like are for the image, not for the colour bar that was added last
     ax.figure.sca(ax)
@@ -220,7 +242,8 @@ def plot_grid(
     columns = min(ncols, axis.nbin)
     rows = 1 + (axis.nbin - 1) // columns
     fig = plt.figure(figsize=(12, 12 * rows / columns) if figsize is None else figsize)
-    grid = fig.add_gridspec(rows, columns, hspace=0.25, wspace=0.1)
+    # colour bars and their labels need room
+    grid = fig.add_gridspec(rows, columns, hspace=0.25, wspace=0.45 if kwargs.get("add_cbar") else 0.1)
     axes = np.empty((rows, columns), dtype=object)
     # copied once, not for each image
     host = m.to("cpu")
@@ -291,8 +314,10 @@ def plot_region_map(m: "RegionNDMap", ax: Axes | None = None, axis_name: str | N
     label: str | None = style.pop("label", None)
     errors: dict[str, _Errors] = {name: style.pop(name) for name in ("yerr", "uplims") if style.get(name) is not None}
     others = [other for other in axes if other.name != axis_name]
+    is_given = ax is not None
     with quantity_support():
         ax = plt.gca() if ax is None else ax
+        named = ax.get_ylabel()
         # reversed: in the order of the data
         indices = product(*(range(other.nbin) for other in others[::-1]))
         for index in indices:
@@ -305,7 +330,17 @@ def plot_region_map(m: "RegionNDMap", ax: Axes | None = None, axis_name: str | N
     axis.format_plot_xaxis(ax=ax)
     if "energy" in axis_name:
         ax.set_yscale("log", nonpositive="clip")
+    _label_values(ax, m, named)
+    if not is_given:
+        fit_alone(ax)
     return ax
+
+
+def _label_values(ax: Axes, m: "RegionNDMap", named: str) -> None:
+    """Label the ordinate, in the unit in which it is drawn, unless somebody has."""
+    unit = getattr(ax.yaxis, "units", None)  # Matplotlib keeps whatever the unit converter of the drawn values set
+    if not named:
+        ax.set_ylabel(data_label(unit if isinstance(unit, u.UnitBase) else m.unit))
 
 
 def _along(value: _Errors, dimension: int, pixel: tuple[int, ...]) -> _Errors:
@@ -335,11 +370,12 @@ def plot_region_hist(m: "RegionNDMap", ax: Axes | None = None, **kwargs: object)
     style: dict[str, Any] = {"histtype": "step", "lw": 1} | kwargs
     with quantity_support():
         ax = plt.gca() if ax is None else ax
+        named = ax.get_ylabel()
         weights = to_host(m.data)[:, 0, 0]  # host: matplotlib draws NumPy arrays
         edges: Any = axis.as_plot_edges  # Matplotlib converts quantities
         ax.hist(axis.as_plot_center, bins=edges, weights=weights, **style)
-    if m.unit != u.dimensionless_unscaled:
-        ax.set_ylabel(f"Data [{m.unit.to_string('latex_inline')}]")
+    if m.unit != "" or not named:
+        ax.set_ylabel(data_label(m.unit))
     axis.format_plot_xaxis(ax=ax)
     ax.set_yscale("log")
     return ax
@@ -359,7 +395,7 @@ def plot_region_mask(m: "RegionNDMap", ax: Axes | None = None, **kwargs: object)
     """
     if not m.is_mask:
         raise ValueError("This is not a mask and cannot be plotted")
-    style: dict[str, Any] = {"color": "k", "alpha": 0.05, "label": "mask"} | kwargs
+    style: dict[str, Any] = {"color": foreground(), "alpha": 0.05, "label": "mask"} | kwargs
     ax = plt.gca() if ax is None else ax
     edges: Any = m.geom.axes["energy"].edges  # Matplotlib converts quantities
     # +1 where a range of True bins starts, -1 after its end; zeros at both ends close all ranges

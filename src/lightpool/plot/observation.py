@@ -25,6 +25,7 @@ from lightpool.plot.events import event_image, no_events
 from lightpool.plot.irf_maps import central_kernel
 from lightpool.plot.maps import bin_text
 from lightpool.plot.sky_panels import draw_on_sky
+from lightpool.plot.style import data_label
 
 if TYPE_CHECKING:
     from lightpool.data.event_list import EventList
@@ -75,7 +76,10 @@ def peek_observation(observation: "Observation", figsize: tuple[float, float] = 
 
 def _draw_events(figure: Figure, panel: SubplotSpec, events: "EventList | None") -> None:
     if events:
-        draw_on_sky(figure, panel, event_image(events), _TITLES["events"], stretch="sqrt", vmin=0)
+        label = {"label": "Counts per pixel"}
+        draw_on_sky(
+            figure, panel, event_image(events), _TITLES["events"], stretch="sqrt", vmin=0, kwargs_colorbar=label
+        )
     else:
         no_events(figure.add_subplot(panel)).set_title(_TITLES["events"])
 
@@ -88,7 +92,7 @@ def _draw_map(figure: Figure, panel: SubplotSpec, response: Map, title: str) -> 
     axes = response.geom.axes
     middle = {axis.name: axis.nbin // 2 for axis in axes}
     bins = "\n".join(bin_text(axis, middle[axis.name]) for axis in axes)
-    label = response.unit.to_string("unicode")
+    label = data_label(response.unit, title)
     image = response.slice_by_idx(middle)
     draw_on_sky(figure, panel, image, f"{title}\n{bins}", kwargs_colorbar={"label": label})
 

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 from astropy.coordinates import SkyCoord
 from matplotlib.figure import Figure
 
+from lightpool.plot.style import data_label
 from lightpool.typing import PathInput, SkyAxes
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def plot_overview(dataset: "MapDataset", position: SkyCoord | None = None) -> Fi
     figure = plt.figure(figsize=(11, 9.5))
     for number, (title, image) in enumerate(images.items(), start=1):
         axes = figure.add_subplot(2, 2, number, projection=image.geom.wcs)
-        image.plot(ax=axes, add_cbar=True, cmap="magma", stretch="sqrt" if title.startswith("Counts") else "linear")
+        stretch, name = "sqrt" if title.startswith("Counts") else "linear", title.partition(",")[0]
+        bar = {"label": data_label(image.unit, name)}
+        image.plot(ax=axes, add_cbar=True, cmap="magma", stretch=stretch, kwargs_colorbar=bar)
         axes.set_title(title)
         if position is not None:
             source = position.icrs

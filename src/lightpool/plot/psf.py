@@ -77,7 +77,7 @@ def plot_psf_radius(
         Keywords of ``Axes.pcolormesh``.
     """
     energy, unit = psf.axes["energy_true"], psf.rad_axis().unit
-    label = f"Containment radius R{100 * fraction:.0f} ({unit})"
+    label = f"Containment radius R{100 * fraction:.0f} {unit_text(unit)}"
     if psf.has_offset_axis:
         offset = psf.axes["offset"]
         radius = psf.containment_radius(fraction, energy_true=energy.center[:, np.newaxis], offset=offset.center).value

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from lightpool.arrays import to_host
 from lightpool.plot.significance import plot_significance_distribution, plot_significance_map
+from lightpool.plot.style import data_label, foreground
 from lightpool.plot.theta_squared import plot_theta_squared_table
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _RASTER_WIDTH = 600
 
 
 def _figure() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=_SIZE)
+    figure = Figure(figsize=_SIZE, layout="tight")
     # without pyplot, which would keep each figure in memory until it is closed
     return figure, figure.add_subplot()
 
@@ -70,7 +71,7 @@ def _raster_of_mask(mask: "WcsNDMap | HpxNDMap") -> "WcsNDMap":
     return raster.copy(data=raster.data != 0)
 
 
-def plot_image(image: "WcsNDMap | HpxNDMap", stretch: str = "linear") -> Figure:
+def plot_image(image: "WcsNDMap | HpxNDMap", stretch: str = "linear", label: str = "Data") -> Figure:
     """Draw an image with its colour bar.
 
     Parameters
@@ -79,10 +80,13 @@ def plot_image(image: "WcsNDMap | HpxNDMap", stretch: str = "linear") -> Figure:
         Without non-spatial axes, on the host.
     stretch : str
         Stretch of the colours.
+    label : str
+        What the values are, for the colour bar, which has their unit too.
     """
-    figure = Figure(figsize=_SIZE)
+    figure = Figure(figsize=_SIZE, layout="tight")
     raster = _raster_of(image)
-    raster.plot(ax=figure.add_subplot(projection=raster.geom.wcs), add_cbar=True, stretch=stretch)
+    bar = {"label": data_label(image.unit, label)}
+    raster.plot(ax=figure.add_subplot(projection=raster.geom.wcs), add_cbar=True, stretch=stretch, kwargs_colorbar=bar)
     return figure
 
 
@@ -96,7 +100,7 @@ def plot_significances(sqrt_ts: "WcsNDMap | HpxNDMap", exclusion: "WcsNDMap | Hp
     exclusion : WcsNDMap or HpxNDMap of bool, optional
         On the same pixels; False where gamma rays are expected.
     """
-    sky, raster = Figure(figsize=_SIZE), _raster_of(sqrt_ts)
+    sky, raster = Figure(figsize=_SIZE, layout="tight"), _raster_of(sqrt_ts)
     drawn = None if exclusion is None else _raster_of_mask(exclusion)
     plot_significance_map(raster, drawn, ax=sky.add_subplot(projection=raster.geom.wcs))
     known = np.isfinite(to_host(sqrt_ts.data))  # host: Matplotlib draws NumPy arrays
@@ -159,7 +163,7 @@ def plot_theta_squared(counts: ArrayLike, counts_off: ArrayLike, maximum: float,
     ax.errorbar(center, counts_off, np.sqrt(counts_off), fmt="none", color="slategray", lw=1)
     ax.errorbar(center, counts, np.sqrt(counts), half, fmt="o", ms=3, color="crimson", label="ON")
     if radius is not None and radius**2 < maximum:
-        ax.axvline(radius**2, color="black", ls="--", lw=1, label=f"{radius:.3g} deg")
+        ax.axvline(radius**2, color=foreground(), ls="--", lw=1, label=f"{radius:.3g} deg")
     ax.set(xlabel=r"$\theta^2$ [deg$^2$]", ylabel="counts in a bin", xlim=(0, maximum))
     ax.set_ylim(bottom=0)
     _legend(ax, 3)
@@ -198,7 +202,7 @@ def plot_night_rates(
     if mean is not None:
         ax.axhline(mean, color="slategray", lw=1, label=f"all: {mean:.3g} per minute")
         _legend(ax)
-    ax.axhline(0, color="black", lw=0.6)
+    ax.axhline(0, color=foreground(), lw=0.6)
     ax.set(ylabel="excess per minute", xlabel="night")
     _dates(ax, len(nights))
     return figure

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import GeometryError
 from lightpool.plot.maps import add_colorbar, plot_map
+from lightpool.plot.style import foreground
 
 if TYPE_CHECKING:
     from lightpool.maps import HpxNDMap, WcsNDMap
@@ -51,7 +52,7 @@ def plot_significance(
     right = figure.add_subplot(1, 2, 2)
     plot_significance_map(sqrt_ts, exclusion_mask, levels, ax=left)
     plot_significance_distribution(sqrt_ts, exclusion_mask, ax=right)
-    figure.subplots_adjust(wspace=0.3)
+    figure.subplots_adjust(wspace=0.4)
     return left, right
 
 
@@ -132,7 +133,7 @@ def plot_significance_distribution(
     x = np.linspace(-5, 5, 201)
     # scaled to the number of pixels in a bin
     gauss = kept.size * _BIN_WIDTH * np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi)
-    ax.plot(x, gauss, color="black", lw=1.2, label="Gaussian of mean 0, width 1")
+    ax.plot(x, gauss, color=foreground(), lw=1.2, label="Gaussian of mean 0, width 1")
     ax.set(yscale="log", xlabel="Significance", ylabel="Pixels", xlim=(edges[0], edges[-1]))
     ax.set_ylim(0.5, 8 * gauss.max())  # with room for the legend
     ax.legend(loc="upper right", fontsize=8)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from lightpool.arrays import to_host
 from lightpool.maps import Map, RegionNDMap
 from lightpool.plot.irf_maps import plot_matrix
+from lightpool.plot.style import data_label, foreground
 
 if TYPE_CHECKING:
     from lightpool.datasets.spectrum_dataset import SpectrumBase
@@ -71,7 +72,7 @@ def plot_masks(
         style: dict[str, Any] = {"label": "Mask fit", "color": "tab:green", **(kwargs_fit or {})}
         dataset.mask_fit.plot_mask(ax=ax, **style)
     if dataset.mask_safe is not None:
-        style = {"label": "Mask safe", "color": "black", **(kwargs_safe or {})}
+        style = {"label": "Mask safe", "color": foreground(), **(kwargs_safe or {})}
         dataset.mask_safe.plot_mask(ax=ax, **style)
     handles, labels = ax.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))  # a mask with gaps is drawn in several pieces
@@ -137,10 +138,12 @@ def peek(dataset: "SpectrumBase", figsize: tuple[float, float] = (16, 4)) -> Fig
     ax_exposure.set_title("Exposure")
     if dataset.exposure is not None:
         dataset.exposure.plot(ax=ax_exposure, ls="-", markersize=0, xerr=None)
+        ax_exposure.set_ylabel(data_label(dataset.exposure.unit, "Exposure"))
     ax_edisp.set_title("Energy Dispersion")
     if dataset.edisp is not None:
         kernel = dataset.central_edisp_kernel()
         plot_matrix(kernel, ax=ax_edisp, add_cbar=True)
+    figure.tight_layout()
     return figure
 
 

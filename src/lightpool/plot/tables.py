@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from lightpool.plot.axes import format_xaxis, format_yaxis
 from lightpool.plot.maps import add_colorbar
+from lightpool.plot.style import fit_alone, use_distinct_colors
 
 if TYPE_CHECKING:
     from lightpool.maps import MapAxis
 
 __all__ = ["draw_curves", "draw_image", "draw_mesh", "panels_in_a_row", "spread_over", "unit_text"]
 
-_DECADES = 15  # of a logarithmic axis: interpolated logarithms of zero would take all of its height
+_DECADES = 10  # of a logarithmic axis: interpolated logarithms of zero would take all of its height
 
 
 def unit_text(unit: u.UnitBase) -> str:
@@ -47,7 +48,9 @@ def draw_curves(
     style : mapping, keywords of ``Axes.plot``
     log : bool, whether the ordinate is logarithmic
     """
+    is_given = ax is not None
     ax = plt.gca() if ax is None else ax
+    use_distinct_colors(ax)
     marker = {"marker": "o"} if axis.nbin == 1 else {}
     with quantity_support():
         for label, values in curves:
@@ -62,6 +65,8 @@ def draw_curves(
             ax.set_ylim(highest / 10.0**_DECADES, 3 * highest)
     ax.set_ylabel(ylabel)
     ax.legend(loc="best")
+    if not is_given:
+        fit_alone(ax)
     return ax
 
 
@@ -85,10 +90,13 @@ def draw_image(
     values : array of float, shape (n_x, n_y)
     label, style, add_cbar, axes_loc, kwargs_colorbar : as for `draw_mesh`
     """
+    is_given = ax is not None
     with quantity_support():
         ax = draw_mesh(ax, x.edges, y.edges, values.T, label, style, add_cbar, axes_loc, kwargs_colorbar)
     format_xaxis(x, ax)
     format_yaxis(y, ax)
+    if not is_given:
+        fit_alone(ax)
     return ax
 
 

@@ -6,6 +6,8 @@ from astropy.table import Table
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lightpool.plot.style import foreground
+
 __all__ = ["plot_theta_squared_table"]
 
 
@@ -39,7 +41,7 @@ def plot_theta_squared_table(table: Table, figure: Figure | None = None) -> tupl
     excess, total = (counts - alpha * off).sum(), (alpha * off).sum()
     top.set(ylabel="Counts", title=f"Excess {excess:.0f} on a background of {total:.0f}")
     top.legend()
-    bottom.errorbar(center, np.asarray(table["sqrt_ts"], dtype=float), xerr=half, fmt="o", ms=3, color="black")
+    bottom.errorbar(center, np.asarray(table["sqrt_ts"], dtype=float), xerr=half, fmt="o", ms=3, color=foreground())
     bottom.axhline(0, color="gray", lw=0.8)
     bottom.set(xlabel=r"$\theta^2$ [deg$^2$]", ylabel="Significance", xlim=(0, high[-1]))
     figure.align_ylabels()

@@ -153,12 +153,12 @@ def _plots(
         titles = ("Significance", "Distribution of significances")
         for title, figure in zip(titles, plots.plot_significances(sqrt_ts, exclusion), strict=False):
             yield DrawnPlot(title, figure, f"{note}{warning}")
-        yield DrawnPlot("Excess", plots.plot_image(excess), note)
-    yield DrawnPlot("Counts", plots.plot_image(_image_of(dataset.required("counts")), "sqrt"), "each pixel")
+        yield DrawnPlot("Excess", plots.plot_image(excess, label="Excess"), note)
+    yield DrawnPlot("Counts", plots.plot_image(_image_of(dataset.required("counts")), "sqrt", "Counts"), "each pixel")
     if dataset.exposure is not None:
         n_bin = dataset.exposure.geom.axes["energy_true"].nbin
         mean = _image_of(dataset.exposure) * (1 / n_bin)
-        yield DrawnPlot("Exposure", plots.plot_image(mean), "mean over true energy")
+        yield DrawnPlot("Exposure", plots.plot_image(mean, label="Exposure"), "mean over true energy")
 
 
 def _image_of(values: Map) -> SkyMap:
