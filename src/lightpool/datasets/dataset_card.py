@@ -46,13 +46,15 @@ __all__ = ["ViewOfDataset", "dataset_card", "datasets_card", "known_maps"]
 
 _SUMMED = ("counts", "background", "mask_safe", "mask_fit", "counts_off", "acceptance", "acceptance_off")
 """Maps without which sums are not shown; the exposure may be missing."""
-MAX_BINS = 500_000
-"""Bins of which the statistic is computed, which takes a tenth of a second."""
+MAX_BINS = {"cash": 1_500_000, "wstat": 500_000}
+"""Bins of which the statistic is computed, which takes a tenth of a second or two."""
 _WAITS = "not read or computed yet: it is when it is used"
 
 
 class ViewOfDataset(Protocol):
     """A dataset that shares arrays with the one that is shown, and whose own state may change."""
+
+    stat_type: str
 
     @property
     def counts(self) -> Map | None:
@@ -188,7 +190,7 @@ def _summary(dataset: DatasetBase, view: ViewOfDataset) -> Html:
 
 def _paragraphs(view: ViewOfDataset) -> list[dict[str, object]]:
     counts = view.counts
-    if counts is None or math.prod(counts.geom.data_shape) <= MAX_BINS:
+    if counts is None or math.prod(counts.geom.data_shape) <= MAX_BINS[view.stat_type]:
         return view.text_rows()
     mask = None if view.mask_safe is None else view.mask_safe.data
     maps = {"counts": counts, "background": view.background}

@@ -92,12 +92,13 @@ def sky_panel(data: MapToShow, title: str = "") -> list[Panel]:
     over = [axis.name for axis in geom.axes if axis.nbin > 1]
     how = _how(data, ", ".join(over)) if over else ""
     words = ", ".join(text for text in (title, how) if text)
+    limits = (0.0, 1.0) if data.is_mask else None
     is_galactic, label = geom.frame == "galactic", str(data.unit)
     if geom.is_hpx:
         pixels, plane = _on_plane(cast("HpxGeom", geom), image)
         wcs = None if geom.is_allsky else plane.wcs
-        return [Sky(pixels, wcs, words, label, is_galactic, _is_summed(data))]
-    return [Sky(image, None if geom.is_allsky else geom.wcs, words, label, is_galactic, _is_summed(data))]
+        return [Sky(pixels, wcs, words, label, is_galactic, _is_summed(data), limits)]
+    return [Sky(image, None if geom.is_allsky else geom.wcs, words, label, is_galactic, _is_summed(data), limits)]
 
 
 def _on_plane(geom: "HpxGeom", image: NDArray[Any]) -> tuple[NDArray[Any], Any]:

@@ -5,6 +5,7 @@ background is transparent and their text grey, so that they are readable on ligh
 """
 
 import io
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -33,6 +34,7 @@ _COLORS = ("#2f8fd5", "#e5801c", "#3c9f46", "#9a6ac0", "#808080", "#c65353")
 _STYLE: dict[str, Any] = {
     "font.size": 8.0,
     "axes.titlesize": 8.0,
+    "axes.labelsize": 7.5,
     "axes.titley": 1.0,  # Matplotlib takes long to find a place that is always this one
     "text.color": _GREY,
     "axes.labelcolor": _GREY,
@@ -69,6 +71,8 @@ class Sky:
     is_galactic : bool
     is_counts : bool
         Whether the colours follow the square roots, so that a bright source does not hide the rest.
+    limits : pair of float, optional
+        Ends of the colours.
     """
 
     values: NDArray[Any]
@@ -77,6 +81,7 @@ class Sky:
     label: str = ""
     is_galactic: bool = False
     is_counts: bool = False
+    limits: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -174,8 +179,8 @@ def _draw_panel(figure: Figure, panel: Panel) -> None:
             _draw_curves(ax, panel)
         else:
             _draw_mesh(figure, ax, panel)
+            ax.set_ylabel(panel.y_label, labelpad=1)
         ax.set_xlabel(panel.x_label, labelpad=1)
-        ax.set_ylabel(panel.y_label, labelpad=1)
         ax.tick_params(width=0.6, length=2.5)
     ax.set_title(panel.title, pad=3, loc="left")
 
@@ -183,14 +188,16 @@ def _draw_panel(figure: Figure, panel: Panel) -> None:
 def _draw_sky(figure: Figure, panel: Sky, box: tuple[float, float, float, float]) -> Axes:
     values, joined = _joined(np.asarray(panel.values, dtype=float))
     ny, nx = (joined * n for n in values.shape)
+    power = _power(values)
+    low, high = (None, None) if panel.limits is None else panel.limits
     ax: Axes = Axes(figure, box) if panel.wcs is None else WCSAxes(figure, box, wcs=panel.wcs)
     figure.add_axes(ax)
     image = ax.imshow(
-        values,
+        values / 10.0**power,
         origin="lower",
         interpolation="nearest",
         cmap="afmhot",
-        norm=PowerNorm(0.5) if panel.is_counts and np.nanmin(values) >= 0 else None,
+        norm=PowerNorm(0.5) if panel.is_counts and np.nanmin(values) >= 0 else Normalize(low, high),
         extent=(-0.5, nx - 0.5, -0.5, ny - 0.5),
     )
     if isinstance(ax, WCSAxes):
@@ -198,12 +205,12 @@ def _draw_sky(figure: Figure, panel: Sky, box: tuple[float, float, float, float]
         coordinates: list[Any] = list(ax.coords)
         for coordinate, name in zip(coordinates, names, strict=False):
             coordinate.set_format_unit(u.deg, decimal=True, show_decimal_unit=False)
-            coordinate.set_ticks(number=3)
+            coordinate.set_ticks(number=4)
             coordinate.set_axislabel(name, minpad=0.5)
             coordinate.set_ticks_position("lb"[list(names).index(name) == 0])
     else:
         ax.set_axis_off()
-    _add_colorbar(figure, ax, image, panel.label)
+    _add_colorbar(figure, ax, image, _with_power(panel.label, power))
     return ax
 
 
@@ -221,15 +228,29 @@ def _joined(values: Floats) -> tuple[Floats, int]:
     return np.where(number > 0, total / np.maximum(number, 1), np.nan), n
 
 
+def _power(values: Floats) -> int:
+    """Return a power of ten to divide values by, so that numbers at an axis are short; 0 where they are."""
+    finite = np.abs(values[np.isfinite(values)])
+    highest = float(finite.max()) if finite.size else 0.0
+    return 0 if highest == 0 or 1e-2 <= highest < 1e4 else math.floor(math.log10(highest))
+
+
+def _with_power(label: str, power: int) -> str:
+    return label if power == 0 else f"1e{power} {label}".strip()
+
+
 def _draw_curves(ax: Axes, panel: Curves) -> None:
-    for (label, line), color in zip(panel.lines, _COLORS * len(panel.lines), strict=False):
+    values = np.concatenate([np.ravel(line) for _, line in panel.lines])
+    power = 0 if is_log(values) else _power(values)
+    ax.set_ylabel(_with_power(panel.y_label, power), labelpad=1)
+    for (label, whole), color in zip(panel.lines, _COLORS * len(panel.lines), strict=False):
+        line = whole / 10.0**power
         if len(panel.x) == len(line) + 1:
             ax.stairs(line, panel.x, color=color, label=label, baseline=None)
         else:
             ax.plot(panel.x, line, color=color, label=label, linewidth=1.2)
     if panel.x_is_log:
         ax.set_xscale("log")
-    values = np.concatenate([np.ravel(line) for _, line in panel.lines])
     if is_log(values):
         ax.set_yscale("log", nonpositive="clip")
         highest = float(np.nanmax(values[np.isfinite(values)]))
@@ -242,12 +263,13 @@ def _draw_curves(ax: Axes, panel: Curves) -> None:
 def _draw_mesh(figure: Figure, ax: Axes, panel: Mesh) -> None:
     finite = panel.values[np.isfinite(panel.values)]
     norm = "log" if is_log(finite) and finite.max() > 1e3 * max(finite.min(), 0.0) and np.all(finite > 0) else None
-    mesh = ax.pcolormesh(panel.x, panel.y, panel.values, cmap="afmhot", norm=norm, rasterized=True)
+    power = _power(panel.values) if norm is None else 0
+    mesh = ax.pcolormesh(panel.x, panel.y, panel.values / 10.0**power, cmap="afmhot", norm=norm, rasterized=True)
     if panel.x_is_log:
         ax.set_xscale("log")
     if panel.y_is_log:
         ax.set_yscale("log")
-    _add_colorbar(figure, ax, mesh, panel.label)
+    _add_colorbar(figure, ax, mesh, _with_power(panel.label, power))
 
 
 def _add_colorbar(figure: Figure, ax: Axes, image: ScalarMappable, label: str) -> None:
