@@ -25,7 +25,6 @@ extensions = [
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
@@ -33,8 +32,11 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinxcontrib.mermaid",
+    "api_reference",
     "intersphinx_if_reachable",
     "links_to_files",
+    "own_names",
+    "written_signatures",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 templates_path = ["_templates"]
@@ -63,8 +65,9 @@ os.environ.setdefault("MATPLOTLIBRC", str(HERE / "tutorials/matplotlibrc"))
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 os.environ.pop("MPLBACKEND", None)  # notebooks need their own, which shows pictures
 
-autosummary_generate = True
-autodoc_typehints_format = "short"
+autodoc_typehints = "none"  # see docs/_extensions/written_signatures.py
+add_module_names = False
+python_maximum_signature_line_length = 100
 python_use_unqualified_type_names = True
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
@@ -87,6 +90,7 @@ html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
     "show_toc_level": 2,
+    "collapse_navigation": True,  # hundreds of pages in the side bar of each page would take half of the time
     "navigation_with_keys": False,
     "navbar_align": "left",
     "header_links_before_dropdown": 6,

@@ -25,7 +25,7 @@ class ObservationFilter(KnownAttributes, ShownInNotebooks):
     ----------
     time_filter : `astropy.time.Time` of length 2, optional
     event_filters : list of dict, optional
-        Each with ``type``, a key of `EVENT_FILTER_TYPES`, and ``opts``, the arguments of that method of
+        Each with ``type``, a key of ``EVENT_FILTER_TYPES``, and ``opts``, the arguments of that method of
         `~lightpool.data.EventList`. An event is kept if it passes all of them.
     inverted_time : bool
         Keep what lies outside ``time_filter`` instead.

@@ -182,9 +182,10 @@ class Dataset(DatasetBase, ShownInNotebooks):
 
         Returns
         -------
-        info : dict with keys ``name, counts, excess, sqrt_ts, background, npred, npred_background, npred_signal,
-            exposure_min, exposure_max, livetime, ontime, counts_rate, background_rate, excess_rate, n_bins,
-            n_fit_bins, stat_type, stat_sum``; the numbers are read from the device in one transfer
+        info : dict
+            Keys: name, counts, excess, sqrt_ts, background, npred, npred_background, npred_signal, exposure_min,
+            exposure_max, livetime, ontime, counts_rate, background_rate, excess_rate, n_bins, n_fit_bins, stat_type,
+            stat_sum. The numbers are read from the device in one transfer.
         """
         return info_dict(self, self.statistic, in_safe_data_range)
 

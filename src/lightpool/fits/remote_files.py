@@ -134,7 +134,9 @@ def describe(address: str, name: str | None = None) -> RemoteFile:
 
 
 def list_folder(address: str) -> list[str]:
-    """Return the names of the files in a folder at an address, sorted; errors as for `describe`.
+    """Return the names of the files in a folder at an address, sorted.
+
+    Raises the errors of `lightpool.fits.remote_files.describe`.
 
     Parameters
     ----------

@@ -310,7 +310,7 @@ class MapData(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
 
     @property
     def unread_meta(self) -> dict[str, Any]:
-        """Metadata as stored: a value still pending on the device is a `DeferredQuantity`."""
+        """Metadata as stored: a value still pending on the device is a ``DeferredQuantity``."""
         return self._meta
 
     @property

@@ -12,7 +12,9 @@ __all__ = ["MAX_DIMENSIONS", "MAX_FACTORS", "add_product"]
 
 # Lengths of the arrays in the struct `Window` of accumulation.cu.
 MAX_DIMENSIONS = 6
+"""Dimensions that an array may have."""
 MAX_FACTORS = 4
+"""Arrays that may be multiplied at once."""
 _TYPES = {"double": 0, "float": 1, "bool": 2}
 _WINDOW = [
     ("n_factor", "i8"),

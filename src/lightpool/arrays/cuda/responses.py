@@ -60,7 +60,7 @@ def project_values(table: Array, positions: NodePositions, factor: float) -> Arr
 
     Parameters
     ----------
-    table : array, shape (n_row, *nodes)
+    table : array, shape ``(n_row, *nodes)``
     positions : NodePositions
     factor : float
 
@@ -83,7 +83,7 @@ def project_density(table: Array, widths: Array, positions: NodePositions, integ
 
     Parameters
     ----------
-    table : array, shape (n_row, n_bin, *nodes)
+    table : array, shape ``(n_row, n_bin, *nodes)``
     widths : array of the same type, shape (n_bin,)
     positions : NodePositions
     integral : float
@@ -131,7 +131,7 @@ def project_integrals(
 
     Parameters
     ----------
-    table : array, shape (n_edge, *nodes)
+    table : array, shape ``(n_edge, *nodes)``
     points, floor : arrays of float64, shape (n_edge,)
     positions : NodePositions
     factor : array of float64, P values in any shape, optional
@@ -157,7 +157,7 @@ def project_gauss(parameters: Sequence[Array | None], rad: Array, areas: Array, 
 
     Parameters
     ----------
-    parameters : sequence of arrays, shape (n_row, *nodes), or None
+    parameters : sequence of arrays, shape ``(n_row, *nodes)``, or None
         Scale, sigma 1, sigma 2, amplitude 2, sigma 3, amplitude 3; None for what is not used.
     rad, areas : arrays of float64, shape (n_rad,)
         Offsets from the centre, and solid angles of their bins.
@@ -175,7 +175,7 @@ def project_king(parameters: Sequence[Array], rad: Array, areas: Array, position
 
     Parameters
     ----------
-    parameters : pair of arrays, shape (n_row, *nodes)
+    parameters : pair of arrays, shape ``(n_row, *nodes)``
         Gamma and sigma.
     rad, areas, positions : see `project_gauss`
     """

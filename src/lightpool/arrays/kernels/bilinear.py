@@ -56,7 +56,7 @@ def gather_bilinear(table: Array, ix: Array, fx: Array, iy: Array, fy: Array, dt
 
     Returns
     -------
-    values : array of ``dtype``, shape (..., *ix.shape)
+    values : array of ``dtype``, shape ``(..., *ix.shape)``
     """
     xp = array_namespace(ix, fx, iy, fy)
     table = constant(table, device_of(fx), dtype=dtype)

@@ -140,7 +140,7 @@ def hat_basis(x: Array, nodes: Array, lower: float, upper: float, dtype: str = "
 
     Returns
     -------
-    basis : array of ``dtype``, shape (n_node, *x.shape); a single node has weight 1 inside
+    basis : array of ``dtype``, shape ``(n_node, *x.shape)``; a single node has weight 1 inside
     """
     xp = array_namespace(x)
     if array_api_compat.is_numpy_namespace(xp):
@@ -209,11 +209,11 @@ def apply_basis(table: Array, basis: Array) -> Array:
     ----------
     table : array of float, shape (..., n_node)
         Finite, because a weight of 0 does not hide a NaN. A NumPy array is copied to the device of ``basis``.
-    basis : array of float32 or float64, shape (n_node, *spatial)
+    basis : array of float32 or float64, shape ``(n_node, *spatial)``
 
     Returns
     -------
-    values : array of the type of ``basis``, shape (..., *spatial)
+    values : array of the type of ``basis``, shape ``(..., *spatial)``
     """
     xp = array_namespace(basis)
     table = _on_device_of(table, basis, dtype_name(basis))

@@ -171,8 +171,8 @@ def separation_of_vectors(v: Array, w: Array) -> Array:
 
     Notes
     -----
-    The angle is 2 atan2(|v - w|, |v + w|): the arc cosine of the inner product would lose half of the digits of a small
-    one.
+    The angle is ``2 atan2(|v - w|, |v + w|)``: the arc cosine of the inner product would lose half of the digits of a
+    small one.
     """
     xp = array_namespace(v)
     if isinstance(w, np.ndarray) and w.ndim == 1:

@@ -168,7 +168,7 @@ class ResponseRequest:
         ----------
         irf : IRF
         shape : see `ResponseRequest`
-        evaluate : function of the coordinates of P pixels that returns the values, shape (*shape, P)
+        evaluate : function of the coordinates of P pixels that returns the values, shape ``(*shape, P)``
         """
 
         def parts(coords: Sequence[Array], dtype: str) -> Parts:
@@ -196,7 +196,7 @@ class ResponseRequest:
 
         Returns
         -------
-        response : LazyArray, shape (*shape, ny, nx)
+        response : LazyArray, shape ``(*shape, ny, nx)``
         """
         images = _as_images(*field_coordinates(self.field, offset=offset, **positions))
         (n_y, n_x), device = images[0].shape, device_of(images[0])
@@ -276,7 +276,7 @@ class BackgroundRequest:
 
         Returns
         -------
-        rate : array, shape (n_energy, *pixels), unit s-1 sr-1, times the factor; see `integrate_background`
+        rate : array, shape ``(n_energy, *pixels)``, unit s-1 sr-1, times the factor; see `integrate_background`
         """
         if self.nodes is None:
             return self._evaluated(dtype, factor, offset=offset, **positions)

@@ -48,7 +48,8 @@ def integral_weights(x: Floats, edges: Floats, scale: str) -> Floats:
 
     Returns
     -------
-    share : array of float, shape (*x.shape, n_bin); times bin content, summed over the last axis: the integral to ``x``
+    share : array of float, shape ``(*x.shape, n_bin)``
+        Times bin content, summed over the last axis: the integral to ``x``.
     """
     nodes, points = scale_values(edges, scale), scale_values(x, scale)
     share = (points[..., np.newaxis] - nodes[:-1]) / np.diff(nodes)
@@ -79,7 +80,7 @@ def closest_radius(contained: Array, nodes: Floats, lower: float, rad: Floats, f
 
     Parameters
     ----------
-    contained : array of float, shape (n_rad, *shape), integral of the PSF up to each of ``nodes``
+    contained : array of float, shape ``(n_rad, *shape)``, integral of the PSF up to each of ``nodes``
     nodes : array of float, shape (n_rad,), ascending, at least two
     lower : float, lower edge of the table; below it the containment counts as zero
     rad : array of float, shape (n_fine,), ascending, the radii to choose from

@@ -52,7 +52,7 @@ def values_at(m: Map, position: SkyCoord, *, zero_outside: bool = False) -> Arra
 
     Returns
     -------
-    values : array of float64, shape (..., *position.shape), on the device of the map
+    values : array of float64, shape ``(..., *position.shape)``, on the device of the map
     """
     geom = m.geom
     if isinstance(geom, HpxGeom) and geom.sky.n_pix > 1:
@@ -117,7 +117,7 @@ def gather_linear(data: Array, x: Floats, y: Floats) -> Array:
 
     Returns
     -------
-    values : array of float64, shape (..., *x.shape), on the device of ``data``
+    values : array of float64, shape ``(..., *x.shape)``, on the device of ``data``
     """
     xp = array_namespace(data)
     *lead, n_y, n_x = data.shape

@@ -115,7 +115,8 @@ class PSFKernel(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
 
         Parameters
         ----------
-        spectral_model : see `.spectral_weights.spectral_weights`; by default a power law of index 2
+        spectral_model : by default a power law of index 2
+            See `lightpool.irf.reduced.spectral_weights.spectral_weights`.
         exposure : Quantity or array, shape (n_energy,); by default the same in all energies
         keepdims : bool, whether to keep an energy axis of one bin
         """

@@ -131,7 +131,8 @@ class PSFMap(IRFMap):
 
         Parameters
         ----------
-        spectral_model : see `.spectral_weights.spectral_weights`; by default a power law of index 2
+        spectral_model : by default a power law of index 2
+            See `lightpool.irf.reduced.spectral_weights.spectral_weights`.
         keepdims : bool, whether to keep an energy axis of one bin
         """
         psf, exposure = self.psf_map, self._required_exposure()

@@ -30,12 +30,12 @@ class BackgroundModel(ShownInNotebooks):
         Of the group.
     energy_axis : MapAxis
     field : FieldBins
-    rate, error : arrays of float64, shape (n_energy, *field.shape), s-1 MeV-1 sr-1
+    rate, error : arrays of float64, shape ``(n_energy, *field.shape)``, s-1 MeV-1 sr-1
         Rate per observation time, as GADF defines it, at the centre of each bin, and its statistical error: without
         events, that of one event. NaN where less of the exposure remained than asked for: nothing is known there.
-    counts : array of int64, shape (n_energy, *field.shape)
+    counts : array of int64, shape ``(n_energy, *field.shape)``
         Events outside of the exclusion.
-    exposure, remaining : arrays of float64, shape `field.shape`
+    exposure, remaining : arrays of float64, shape ``field.shape``
         On-time x solid angle that is not excluded (s sr), and which part that is of all of it.
     centre_factor : array of float64, shape (n_energy,)
         Mean rate in a bin of energy over that at its centre.
@@ -132,7 +132,7 @@ class BackgroundModel(ShownInNotebooks):
 
         Parameters
         ----------
-        exposure : array of float64, shape `field.shape` or (n_field,), s sr
+        exposure : array of float64, shape ``field.shape`` or (n_field,), s sr
 
         Returns
         -------

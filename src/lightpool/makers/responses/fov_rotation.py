@@ -352,7 +352,7 @@ def mean_in_altaz(
 
     Returns
     -------
-    values : array of ``dtype`` on ``device``, shape (*shape, ny, nx)
+    values : array of ``dtype`` on ``device``, shape ``(*shape, ny, nx)``
     """
 
     def value_at(moment: FovMoment, directions: Array) -> Array:

@@ -477,7 +477,7 @@ class WcsGeom(SkyPixelGeom):
         return make_map(self, full_data(self, image, device), device)
 
     def binary_structure(self, width: QuantityLike, kernel: str = "disk") -> NDArray[np.float64]:
-        """Return a footprint for `WcsNDMap.binary_erode` and `binary_dilate`, with one bin on each non-spatial axis.
+        """Return a footprint for `WcsNDMap.binary_erode` and `WcsNDMap.binary_dilate`: one bin on each other axis.
 
         Parameters
         ----------
