@@ -36,6 +36,7 @@ extensions = [
     "intersphinx_if_reachable",
     "links_to_files",
     "own_names",
+    "settings_reference",
     "written_signatures",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
