@@ -46,6 +46,9 @@ PIXEL_RATIO = 1.5
 _MAX_FIELDS = 100
 """Names and values of one table that are shown."""
 
+_LONG = 40
+"""Characters of a cell that is broken into lines."""
+
 _MAX_TEXT = 400
 """Characters of one text that are shown."""
 
@@ -146,16 +149,17 @@ def grid(
     n_total = len(rows) if n_total is None else n_total
     shown = rows[:most]
     head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in header)
-    body = "".join(f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in shown)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in shown)
     more = ""
     if n_total > len(shown):
         more = f'<tr><td colspan="{len(header)}">{note(f"and {n_total - len(shown)} more")}</td></tr>'
     return Html(f'<table class="lp-grid"><thead><tr>{head}</tr></thead><tbody>{body}{more}</tbody></table>')
 
 
-def _cell(value: object) -> Html:
+def _cell(value: object) -> str:
     made = _protected(value) if callable(value) else value
-    return escaped("" if made is None else made)
+    text = escaped("" if made is None else made)
+    return f'<td class="lp-long">{text}</td>' if len(text) > _LONG else f"<td>{text}</td>"
 
 
 @dataclass(frozen=True)

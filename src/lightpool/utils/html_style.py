@@ -29,7 +29,8 @@ text-align:left;vertical-align:top;color:inherit;background:none;white-space:nor
 .lightpool-repr .lp-content table th{font-weight:400;opacity:.75;white-space:nowrap}
 .lightpool-repr .lp-content table.lp-grid thead th{border-bottom:1px solid rgba(128,128,128,.5)}
 .lightpool-repr .lp-content table td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
-.lightpool-repr .lp-content table.lp-grid td{overflow-wrap:normal}
+.lightpool-repr .lp-content table.lp-grid td{white-space:nowrap}
+.lightpool-repr .lp-content table.lp-grid td.lp-long{white-space:normal;min-width:12em}
 .lightpool-repr pre{margin:0;padding:0;border:0;background:none;color:inherit;font-size:.95em;line-height:1.35;
 overflow-x:auto;white-space:pre}
 .lightpool-repr img.lp-plot{display:inline-block;max-width:100%;height:auto;margin:.2em 0;padding:0!important;
