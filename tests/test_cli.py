@@ -35,6 +35,14 @@ def test_simulate_makes_as_many_runs_as_asked_for(run, tmp_path):
     assert "overwrite" in again.output
 
 
+def test_simulate_makes_point_like_runs(run, tmp_path):
+    done = run("simulate", tmp_path / "store", "--n-obs", 1, "--flux", 0, "--ontime", 60, "--point-like")
+    assert done.exit_code == 0, done.output
+    (observation,) = DataStore.from_dir(tmp_path / "store").get_observations(required_irf="point-like")
+    assert observation.aeff.is_pointlike
+    assert observation.rad_max is not None
+
+
 def test_an_unknown_device_is_one_line_that_says_what_is_there(run, tmp_path):
     done = run("demo", "--output", tmp_path, "--device", "gpu")
     assert done.exit_code == 2

@@ -3,6 +3,7 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.time import Time
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import to_host, use_device
@@ -83,6 +84,60 @@ def test_a_seed_fixes_every_run_whatever_their_number(tmp_path):
     for name in first.table.colnames:
         assert_array_equal(first.table[name], again.table[name])
     assert len(first.table) != len(other.table)
+
+
+def one_run(tmp_path, light_curve):
+    source = PointSource(light_curve=light_curve)
+    folder = simulate_store(tmp_path / "store", 1, source=source, seed=3, psf_kinds=["psf_king"])
+    events = DataStore.from_dir(folder).obs(1).events
+    return events.time, np.asarray(events.table["MC_ID"]) == 1
+
+
+def test_a_source_that_varies_has_events_when_it_is_bright(tmp_path):
+    begin = Time("2020-01-01T21:00:00", scale="tt")
+
+    def first_half(time):
+        return np.where((time - begin).sec < 840, 1.0, 0.25)
+
+    time, is_source = one_run(tmp_path, first_half)
+    bright = (time - begin).sec < 840
+    assert (np.diff((time - begin).sec) >= 0).all()
+    n_bright, n_faint = (is_source & bright).sum(), (is_source & ~bright).sum()
+    assert n_bright > 100
+    assert abs(n_faint - n_bright / 4) < 4 * np.sqrt(n_bright / 4)
+    n_background = [(~is_source & half).sum() for half in (bright, ~bright)]
+    assert abs(np.subtract(*n_background)) < 4 * np.sqrt(np.sum(n_background))
+
+
+def test_a_source_that_is_never_bright_leaves_the_background_as_it_is(tmp_path):
+    time, is_source = one_run(tmp_path / "off", lambda time: np.zeros(time.shape))
+    constant, in_constant = one_run(tmp_path / "on", None)
+    assert not is_source.any()
+    assert_array_equal(time.mjd, constant.mjd[~in_constant])
+
+
+def test_only_the_source_with_a_light_curve_varies(tmp_path):
+    never = PointSource(light_curve=lambda time: np.zeros(time.shape))
+    sources = [never, PointSource(), never]
+    events = (
+        DataStore.from_dir(simulate_store(tmp_path / "store", 1, source=sources, psf_kinds=["psf_king"])).obs(1).events
+    )
+    assert set(np.asarray(events.table["MC_ID"])) == {2, 3}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (lambda time: np.full(time.shape, 1.5), "from 1.5 to 1.5, expected parts of the flux from 0 to 1"),
+        (lambda time: np.full(time.shape, -0.1), "from -0.1 to -0.1"),
+        (lambda time: np.full(time.shape, np.nan), "from nan to nan"),
+        (lambda time: 1.0, r"an array of shape \(\) for times of shape \(\d+,\)"),
+        (lambda time: np.ones(3), r"of shape \(3,\)"),
+    ],
+)
+def test_a_light_curve_is_a_part_of_the_flux_at_each_time(tmp_path, values, message):
+    with pytest.raises(ValueError, match=message):
+        one_run(tmp_path, values)
 
 
 def test_expected_counts_grow_with_flux_and_livetime():

@@ -92,9 +92,17 @@ def demo(output: Path, device: str | None, seed: int) -> None:
 @click.option(
     "--flux", type=click.FloatRange(min=0), default=1.0, show_default=True, help="In units of the Crab nebula."
 )
+@click.option("--point-like", is_flag=True, help="With responses for the events inside RAD_MAX.")
 @click.option("--overwrite", is_flag=True, help="Replace a data store in the folder.")
 def simulate(
-    folder: Path, n_obs: int, seed: int, ontime: float, wobble_offset: float, flux: float, overwrite: bool
+    folder: Path,
+    n_obs: int,
+    seed: int,
+    ontime: float,
+    wobble_offset: float,
+    flux: float,
+    point_like: bool,
+    overwrite: bool,
 ) -> None:
     """Write a GADF data store of simulated wobble runs to FOLDER."""
     from dataclasses import replace
@@ -106,6 +114,13 @@ def simulate(
     source = replace(source, norm=flux * source.norm)
     with ended_by_errors():
         simulate_store(
-            folder, n_obs, source=source, seed=seed, ontime=ontime, wobble_offset=wobble_offset, overwrite=overwrite
+            folder,
+            n_obs,
+            source=source,
+            seed=seed,
+            ontime=ontime,
+            wobble_offset=wobble_offset,
+            point_like=point_like,
+            overwrite=overwrite,
         )
     say(f"{n_obs} runs in {folder}; lightpool.data.DataStore.from_dir('{folder}') opens them")

@@ -1,6 +1,6 @@
 """Draw events of a point source and of the background from the response tables of an instrument."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias
@@ -8,7 +8,7 @@ from typing import TypeAlias
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.time import Time
+from astropy.time import Time, TimeDelta
 from numpy.typing import NDArray
 
 from lightpool.simulate.instrument import Instrument
@@ -44,15 +44,36 @@ class PointSource(ShownInNotebooks):
         Flux at 1 TeV in 1 / (cm2 s TeV).
     index : float
         Spectral index, positive for a falling spectrum.
+    light_curve : callable, optional
+        Takes a `Time` array and returns the part of the flux that the source has then, from 0 to 1: for flares and
+        pulsars. Constant by default.
     """
 
     position: SkyCoord = field(default_factory=lambda: SkyCoord(83.633, 22.014, unit="deg"))
     norm: float = 3.45e-11
     index: float = 2.63
+    light_curve: Callable[[Time], Values] | None = None
 
     def flux(self, energy: Values) -> Values:
         """Return the flux in 1 / (m2 s TeV) at energies in TeV."""
         return 1e4 * self.norm * energy**-self.index  # 1e4: from cm-2 to m-2
+
+    def part_of_flux(self, time: Time) -> Values:
+        """Return the part of the flux that the source has at some times, shape of ``time``."""
+        if self.light_curve is None:
+            return np.ones(time.shape)
+        part = np.asarray(self.light_curve(time), dtype=np.float64)
+        if part.shape != time.shape:
+            raise ValueError(
+                f"light_curve returned an array of shape {part.shape} for times of shape {time.shape}, expected one "
+                "value for each time"
+            )
+        if not np.all((part >= 0) & (part <= 1)):  # NaN is refused too
+            raise ValueError(
+                f"light_curve returned values from {np.min(part)} to {np.max(part)}, expected parts of the flux from 0 "
+                "to 1; divide by the largest and multiply norm by it"
+            )
+        return part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +137,9 @@ class Events:
 def draw_events(
     instrument: Instrument, run: SimulatedRun, sources: Sequence[PointSource], rng: np.random.Generator
 ) -> Events:
-    """Draw the events of sources and of the background of a run, at times uniform over the run.
+    """Draw the events of sources and of the background of a run.
+
+    Times are uniform over the run, except for sources with a light curve.
 
     Parameters
     ----------
@@ -134,11 +157,25 @@ def draw_events(
     # Times do not depend on the origin of an event: shuffle the events, then give them sorted times.
     order = rng.permutation(n_event)
     lon, lat, energy = (np.concatenate(columns)[order] for columns in zip(*parts, strict=True))
-    return Events(np.sort(rng.uniform(0, run.ontime, n_event)), lon, lat, energy, mc_id[order])
+    events = Events(np.sort(rng.uniform(0, run.ontime, n_event)), lon, lat, energy, mc_id[order])
+    for number, source in zip(numbers[1 : len(parts)], sources, strict=True):
+        if source.light_curve is not None:
+            events = _thinned(
+                events, number, source.part_of_flux(run.start + TimeDelta(events.time, format="sec")), rng
+            )
+    return events
+
+
+def _thinned(events: Events, number: int, part: Values, rng: np.random.Generator) -> Events:
+    """Leave out events of one source at random, so that only a part of them remains at each time."""
+    keep = (events.mc_id != number) | (rng.uniform(size=part.size) < part)
+    return Events(events.time[keep], events.lon[keep], events.lat[keep], events.energy[keep], events.mc_id[keep])
 
 
 def expected_source_counts(instrument: Instrument, run: SimulatedRun, source: PointSource) -> tuple[Values, Values]:
     """Compute the expected number of source events in narrow steps of true energy; none outside the field of view.
+
+    A light curve does not count: the flux is the largest one.
 
     Parameters
     ----------
