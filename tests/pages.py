@@ -13,7 +13,9 @@ A comment in the line before a block changes this:
 
 - ``<!-- file: NAME -->``: the reader saves the block as a file of that name; it is not run by itself.
 - ``<!-- install -->``: makes the environment. `Reader` leaves it out where the environment is there already.
-- ``<!-- not run: REASON -->``, ``<!-- not compared: REASON -->``.
+- ``<!-- if installed: MODULE -->``: the block is run only where Python has the module.
+- ``<!-- not run: REASON -->``; an output after it is only shown.
+- ``<!-- not compared: REASON -->``: this output differs from run to run.
 
 ``<!-- needs: MODULE MODULE -->`` in a line of its own names what a page imports beside the requirements of the package.
 A picture of the page that lies next to it has to be written by its blocks, to a file of the same name.
@@ -45,7 +47,7 @@ __all__ = [
 HOW_TO = sorted(page for page in (Path(__file__).parents[1] / "docs/how_to").glob("*.md") if page.stem != "index")
 
 _BLOCK = re.compile(
-    r"^(?:<!-- (?P<mark>file|install|not run|not compared)(?:: (?P<value>[^\n]*?))? -->\n)?"
+    r"^(?:<!-- (?P<mark>file|install|if installed|not run|not compared)(?:: (?P<value>[^\n]*?))? -->\n)?"
     r"^```(?P<language>\w*)\n(?P<text>.*?)^```$",
     flags=re.MULTILINE | re.DOTALL,
 )
@@ -108,10 +110,11 @@ def blocks_of(page: str) -> list[Block]:
     ]
 
 
-def modules_of(page: str) -> list[str]:
-    """Return the modules that a page needs beside the requirements of the package."""
+def modules_of(page: str, *, optional: bool = False) -> list[str]:
+    """Return the modules that a page needs beside the requirements of the package, with those that some blocks need."""
     found = re.search(r"^<!-- needs: (.*) -->$", page, flags=re.MULTILINE)
-    return found[1].split() if found else []
+    modules = found[1].split() if found else []
+    return modules + [block.value for block in blocks_of(page) if optional and block.mark == "if installed"]
 
 
 def pictures_of(page: str) -> list[str]:
@@ -154,17 +157,20 @@ class Reader:
         """
         shown: list[tuple[Block, str]] = []
         output: str | None = None
+        was_run = False
         with _session(self) as run_python:
             for block in blocks_of(page):
                 place = f"{name}:{block.line}"
                 if block.language == "text":
                     if output is None:
                         raise PageError(f"{place}: this output follows no block that was run")
-                    if block.mark != "not compared":
+                    if was_run and block.mark != "not compared":
                         shown.append((block, output))
-                elif block.mark == "file":
+                    continue
+                was_run = self._is_run(block)
+                if block.mark == "file":
                     (self.folder / block.value).write_text(self._typed(block))
-                elif block.mark == "not run" or (block.mark == "install" and not self.installs):
+                elif not was_run:
                     output = ""
                 elif block.language == "sh":
                     output = self._run_shell(self._typed(block), place)
@@ -186,6 +192,14 @@ class Reader:
         ]
         if faults:
             raise PageError("\n".join(faults))
+
+    def _is_run(self, block: Block) -> bool:
+        if block.mark == "if installed":
+            try:
+                self._run_shell(f"python -c 'import {block.value}'", block.value)
+            except PageError:
+                return False
+        return block.mark not in ("file", "not run") and (block.mark != "install" or self.installs)
 
     def _typed(self, block: Block) -> str:
         text = block.text

@@ -63,9 +63,35 @@ print(math.e, open("../words.txt").read())
 exit 8
 ```
 
-<!-- not compared: nothing ran -->
 ```text
 something
+```
+
+```sh
+date +%N
+```
+
+<!-- not compared: the time -->
+```text
+1
+```
+
+<!-- if installed: no_such_module -->
+```python
+import no_such_module
+```
+
+```text
+of the module
+```
+
+<!-- if installed: json -->
+```python
+print(json := __import__("json").dumps(1))
+```
+
+```text
+1
 ```
 
 ![A picture](picture.png)
@@ -85,10 +111,13 @@ def test_blocks_have_their_marks_and_the_lines_where_they_stand():
         ("install", ""),
         ("file", "words.txt"),
         ("not run", "nothing is there"),
-        ("not compared", "nothing ran"),
+        ("not compared", "the time"),
+        ("if installed", "no_such_module"),
+        ("if installed", "json"),
     ]
     assert all(PAGE.splitlines()[block.line - 1] == block.text.splitlines()[0] for block in blocks)
     assert modules_of(PAGE) == ["numpy", "scipy"]
+    assert modules_of(PAGE, optional=True) == ["numpy", "scipy", "no_such_module", "json"]
     assert pictures_of(PAGE) == ["picture.png"]
 
 
@@ -106,6 +135,7 @@ def test_terminal_and_session_go_on_from_block_to_block(reader):
         ("```python\nx = 1\nx.y\n```\n", "'int' object has no attribute 'y'"),
         ("```python\nimport os\nos._exit(0)\n```\n", "page.md:2: the session ends"),
         ("```text\nalone\n```\n", "page.md:2: this output follows no block that was run"),
+        ("<!-- if installed: math -->\n```python\nnothing\n```\n", "name 'nothing' is not defined"),
         ("```python\nprint(1)\n```\n\n```text\n2\n```\n", "page.md:6: the page has\n2\n"),
     ],
 )
