@@ -7,7 +7,7 @@
 #SBATCH --signal=INT@120
 
 # What the eight jobs ask for stands in jobqueue.yaml beside this file; a copy in ~/.config/dask does the same.
-export DASK_CONFIG="$PWD"
+export DASK_CONFIG="$PWD/jobqueue.yaml" # the file: of a folder, all YAML files would be read
 
 # srun: Slurm sends the signal above to the steps of a job, not to what its script starts by itself.
 srun lightpool reduce crab.yaml --cluster slurm:8 --resume --log-file crab/reduce.log

@@ -1,6 +1,7 @@
 """Commands for many observations: settings, plan, reduction, stack, report."""
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -193,7 +194,8 @@ def carry_out(
 
     batch = plan_to_resume(settings) if resume else make_plan(settings)
     executors = _executor(cluster, workers, settings.run.device)
-    with _hint_to_resume(), executors as executor, Progress(len(batch.obs_ids)) as progress:
+    stopped = _ends_cleanly_by_sigterm()
+    with stopped, _hint_to_resume(), executors as executor, Progress(len(batch.obs_ids)) as progress:
         return run_batch(batch, executor, resume=resume, restart=restart, progress=progress)
 
 
@@ -222,6 +224,16 @@ def check_batch_options(
 
 def _are_same(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
+
+
+@contextmanager
+def _ends_cleanly_by_sigterm() -> Iterator[None]:
+    """Make SIGTERM, which batch systems send at a time limit, do what Ctrl-C does: workers and jobs are stopped."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -2,15 +2,16 @@
 
 import logging
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from importlib import import_module
-from typing import Protocol
+from typing import Protocol, cast
 
 from lightpool.arrays.devices.blas_threads import one_thread_each
 from lightpool.arrays.devices.lost_contexts import lost_context
 from lightpool.batch.execution.chunk import ChunkTask, fail_chunk, run_chunk
 from lightpool.batch.execution.executors import ProcessExecutor, lost_gpu, time_limit
+from lightpool.batch.execution.slurm import JobCluster, SlurmJobs, start_slurm
 from lightpool.batch.storage.code_version import code_version, package_versions
 from lightpool.batch.storage.folder import ChunkRecord
 from lightpool.errors import ConfigError, VersionMismatchError, WorkerDiedError
@@ -22,6 +23,8 @@ __all__ = ["DaskExecutor", "dask_cluster"]
 log = logging.getLogger(__name__)
 
 _LATEST_WAIT = "60s"
+_INTERVAL = "30s"
+"""Time after which to look whether there are workers."""
 _HELP = "valid clusters are tcp://HOST:PORT, tls://HOST:PORT, local:N, slurm:N and cuda"
 _TLS_HELP = (
     "tls:// needs the certificates of the cluster: set distributed.comm.tls.ca-file, .client.cert and .client.key in "
@@ -52,6 +55,10 @@ class Client(Protocol):
         """Call a function on each worker; returns the results by address of the worker."""
         ...
 
+    def nthreads(self) -> Mapping[str, int]:
+        """Return the number of threads by address of the worker."""
+        ...
+
 
 class Cluster(Protocol):
     """The part of a Dask cluster that is used here."""
@@ -67,19 +74,22 @@ class DaskExecutor:
     Parameters
     ----------
     client : distributed.Client
+    jobs : SlurmJobs, optional
+        Jobs that are its workers.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, jobs: SlurmJobs | None = None) -> None:
+        self._client, self._jobs = client, jobs
+        self._n_quiet, self._next_warning = 0, 1
 
     def run(self, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
         """Yield the record of each chunk as soon as it is finished; closing the generator cancels the others."""
         distributed = import_module("distributed")
         futures = {self._submitted(task, apart=time_limit(task.settings) is not None): task for task in tasks}
         apart = {task.key for task in tasks if time_limit(task.settings) is not None}
-        finished = distributed.as_completed(futures)
+        waiting = _Completed(futures, self._watch)
         try:
-            for future in finished:
+            for future in waiting:
                 task = futures[future]
                 try:
                     record = future.result()
@@ -90,7 +100,7 @@ class DaskExecutor:
                         apart.add(task.key)
                         again = self._submitted(task, apart=True)
                         futures[again] = task
-                        finished.add(again)
+                        waiting.add(again)
                         continue
                     record = fail_chunk(task, WorkerDiedError(text))
                 except distributed.client.FutureCancelledError as error:
@@ -98,6 +108,31 @@ class DaskExecutor:
                 yield record
         finally:
             self._client.cancel(list(futures))
+
+    def _watch(self) -> None:
+        """Warn if there are no workers; raise an error if there will be none.
+
+        Raises
+        ------
+        WorkerDiedError
+            If all jobs of a cluster have ended.
+        """
+        if self._client.nthreads():
+            self._n_quiet, self._next_warning = 0, 1
+            return
+        self._n_quiet += 1
+        states = None if self._jobs is None else self._jobs.states()
+        if self._jobs is not None and states is not None and not states and self._n_quiet > 1:
+            numbers = ", ".join(self._jobs.job_ids) or "none was submitted"
+            raise WorkerDiedError(
+                f"no worker is left, and all jobs of SLURM have ended ({numbers}): their messages are in "
+                "slurm-NUMBER.out here, unless the configuration names another place. Completed chunks are saved: use "
+                "--resume"
+            )
+        if self._n_quiet == self._next_warning:
+            self._next_warning *= 2
+            jobs = "".join(f", job {job} is {state}" for job, state in (states or {}).items())
+            log.warning("the cluster has no workers yet, or no more; waiting for one%s", jobs)
 
     def _submitted(self, task: ChunkTask, *, apart: bool) -> Future:
         do, key = (_run_apart, f"lightpool-apart-{task.key}") if apart else (_run_here, f"lightpool-{task.key}")
@@ -125,6 +160,40 @@ class DaskExecutor:
                     f"the worker {worker} has different versions than this process: {'; '.join(differ)}. "
                     "Results of two versions are never mixed: install the same versions everywhere"
                 )
+
+
+class _Completed:
+    """Finished futures as they come, and a look at the workers every half minute.
+
+    Parameters
+    ----------
+    futures : iterable of Future
+    look : callable
+    """
+
+    def __init__(self, futures: Iterable[Future], look: Callable[[], None]) -> None:
+        self._left, self._look = set(futures), look
+        self._added: list[Future] = []
+
+    def add(self, future: Future) -> None:
+        """Wait for another one too."""
+        self._left.add(future)
+        self._added.append(future)
+
+    def __iter__(self) -> Iterator[Future]:
+        distributed = import_module("distributed")
+        while self._left:
+            finished = distributed.as_completed(list(self._left), timeout=_INTERVAL)
+            self._added.clear()
+            try:
+                for future in finished:
+                    self._left.discard(future)
+                    yield future
+                    if self._added:
+                        finished.update(self._added)
+                        self._added.clear()
+            except TimeoutError:
+                self._look()
 
 
 def _versions() -> dict[str, str]:
@@ -180,7 +249,7 @@ def dask_cluster(name: str) -> Iterator[DaskExecutor]:
     with one_thread_each(), script_not_run_again():
         try:
             cluster: str | Cluster = name if is_address else _STARTERS[kind](int(number or 1))
-        except ValueError as error:
+        except ValueError as error:  # ConfigError is one too
             raise ConfigError(f"cluster {name!r} cannot be started: {error}") from error
     try:
         try:
@@ -193,7 +262,8 @@ def dask_cluster(name: str) -> Iterator[DaskExecutor]:
         with closing(client):
             package_log = logging.getLogger("lightpool")
             client.forward_logging(package_log.name, level=package_log.getEffectiveLevel())
-            executor = DaskExecutor(client)
+            jobs = SlurmJobs(cast(JobCluster, cluster)) if kind == "slurm" else None
+            executor = DaskExecutor(client, jobs)
             executor.require_same_code()
             yield executor
     finally:
@@ -213,16 +283,9 @@ def _local(n_worker: int) -> Cluster:
     return cluster
 
 
-def _slurm(n_job: int) -> Cluster:
-    cluster = require_package("dask_jobqueue", extra="batch", purpose="a cluster").SLURMCluster()
-    cluster.scale(jobs=n_job)
-    started: Cluster = cluster
-    return started
-
-
 def _cuda(_: int) -> Cluster:
     cluster: Cluster = require_package("dask_cuda", extra="batch", purpose="a cluster").LocalCUDACluster()
     return cluster
 
 
-_STARTERS: dict[str, Callable[[int], Cluster]] = {"local": _local, "slurm": _slurm, "cuda": _cuda}
+_STARTERS: dict[str, Callable[[int], Cluster]] = {"local": _local, "slurm": start_slurm, "cuda": _cuda}
