@@ -161,7 +161,7 @@ class Reader:
         with _session(self) as run_python:
             for block in blocks_of(page):
                 place = f"{name}:{block.line}"
-                if block.language == "text":
+                if block.language == "text" and block.mark != "file":
                     if output is None:
                         raise PageError(f"{place}: this output follows no block that was run")
                     if was_run and block.mark != "not compared":
