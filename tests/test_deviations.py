@@ -366,6 +366,14 @@ def test_a_threshold_where_there_is_no_effective_area(observations):
     assert heard(SafeMaskMaker(["aeff-max", "bkg-peak"]).run, dataset)[0] == []
 
 
+def test_a_threshold_where_the_effective_area_ends(observations):
+    dataset = MapDatasetMaker().run(a_map(), observations[0])
+    dataset.exposure.data[-1] = 0
+    said, result = heard(SafeMaskMaker(["aeff-max"], aeff_percent=1).run, dataset)
+    assert said == ["aeff-max of an effective area that falls"]
+    assert result.mask_safe.data.all()
+
+
 # --- maps
 
 

@@ -173,6 +173,15 @@ class TestFirstCrossing:
         values = np.exp(-(np.log(self.energy / 3) ** 2))
         assert_allclose(np.log(first_crossing(self.energy, values, np.exp(-1)) / 3), -1, atol=0.02)
 
+    def test_of_a_spectrum_that_only_falls_is_its_lowest_energy(self):
+        values = np.where(self.energy < 30, 7.0, 0.0)
+        assert first_crossing(self.energy, values, 0.7) == self.energy[0]
+        assert first_crossing(self.energy, np.where(self.energy < 0.95, 0, values), 0.7) == self.energy[10]
+
+    def test_of_a_spectrum_that_rises_and_ends_is_where_it_rises(self):
+        values = np.where(self.energy < 30, self.energy**2, 0.0)
+        assert_allclose(first_crossing(self.energy, values, 9.0), 3, rtol=1e-12)
+
     def test_without_one_is_the_first_energy_with_a_value(self):
         values = np.where(self.energy < 1, 0, 5.0)
         assert_allclose(first_crossing(self.energy, values, 50.0), self.energy[values > 0][0])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lightpool.arrays import DeferredNumber
 from lightpool.irf.tables.level_crossings import level_crossings
+from lightpool.utils.deviations import deviates
 
 __all__ = ["EnergyThreshold", "first_crossing", "is_recorded", "record_threshold", "recorded_thresholds"]
 
@@ -70,7 +71,7 @@ def is_recorded() -> bool:
 
 
 def first_crossing(energy: NDArray[np.floating], values: NDArray[np.floating], level: float) -> float:
-    """Return the lowest energy at which a spectrum crosses a level.
+    """Return the energy from which on a spectrum is above a level.
 
     Parameters
     ----------
@@ -81,10 +82,15 @@ def first_crossing(energy: NDArray[np.floating], values: NDArray[np.floating], l
     Returns
     -------
     energy : float, unit of ``energy``
-        The first crossing between the lowest energy with a positive value and the highest energy, see
-        `level_crossings`; the lowest energy with a positive value if there is none.
+        The lowest energy with a positive value if the spectrum is above the level there, otherwise the first crossing
+        above it, see `level_crossings`, or the same energy if there is none.
     """
     # Up to the first positive value the interpolated logarithm rises from that of the smallest float: no real crossing.
-    start = float(energy[np.flatnonzero(values > 0)[0]])
+    begin = int(np.flatnonzero(values > 0)[0])
+    start = float(energy[begin])
     crossings = level_crossings(energy, values, level, start, float(energy[-1]))
+    if crossings and values[begin] > level:
+        # The first crossing is where an effective area ends, such as that of a table which ends below the axis.
+        deviates("aeff-max of an effective area that falls")
+        return start
     return crossings[0] if crossings else start
