@@ -77,6 +77,15 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def linkcheck(session: nox.Session) -> None:
+    """Check the links of the site to other sites; it needs a network."""
+    session.install(".[docs]")
+    session.run(
+        "sphinx-build", "-b", "linkcheck", "docs", "docs/_build/linkcheck", env={"LIGHTPOOL_DOCS_EXECUTE": "off"}
+    )
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the source distribution and the wheel, and check their descriptions and what they contain."""
     session.install("build", "twine")

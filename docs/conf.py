@@ -84,6 +84,13 @@ intersphinx_addresses = {
 }
 intersphinx_disabled_reftypes = ["std:doc"]
 
+linkcheck_timeout = 30
+linkcheck_retries = 3
+linkcheck_anchors = False  # sites make anchors in the browser, and pages of GADF move theirs
+linkcheck_ignore = [
+    r"https?://(localhost|127\.0\.0\.1|host|HOST)\b",  # examples
+]
+
 html_theme = "pydata_sphinx_theme"
 html_title = f"lightpool {version}"
 html_static_path = ["_static"]
@@ -100,7 +107,7 @@ html_theme_options = {
     "footer_end": ["sphinx-version", "theme-version"],
     "switcher": {
         "json_url": os.environ.get("LIGHTPOOL_DOCS_SWITCHER", "_static/switcher.json"),
-        "version_match": version,
+        "version_match": "dev" if "dev" in version or "+" in version else version,
     },
     "check_switcher": False,
 }

@@ -47,6 +47,8 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.
     """Return a link for a reference that Sphinx cannot resolve; the bare text for names that exist elsewhere."""
     if node.get("refdomain") != "py":
         return None
+    if node["refdoc"] == "reference/command_line":  # the help of commands, in which backticks are around anything
+        return text
     target = node["reftarget"]
     home = own_home(target, node)
     entry = env.domains.python_domain.objects.get(home) if home else None
