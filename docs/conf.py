@@ -11,6 +11,8 @@ import os
 import sys
 from pathlib import Path
 
+from nbclient import NotebookClient
+
 import lightpool
 
 HERE = Path(__file__).parent
@@ -56,6 +58,7 @@ nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
+NotebookClient.coalesce_streams.default_value = True  # what a command prints comes in pieces that are no lines
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several notebooks are executed at the same time
 if (HERE.parent.parent / "shared" / "data").is_dir():
     os.environ.setdefault("LIGHTPOOL_SHARED", str(HERE.parent.parent / "shared"))
