@@ -9,6 +9,7 @@ Environment variables:
 
 import os
 import sys
+from functools import partialmethod
 from pathlib import Path
 
 from nbclient import NotebookClient
@@ -58,7 +59,8 @@ nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
-NotebookClient.coalesce_streams.default_value = True  # what a command prints comes in pieces that are no lines
+# What a command prints comes in pieces that do not end with a line; MyST-NB would make a line of each.
+NotebookClient.__init__ = partialmethod(NotebookClient.__init__, coalesce_streams=True)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several notebooks are executed at the same time
 if (HERE.parent.parent / "shared" / "data").is_dir():
     os.environ.setdefault("LIGHTPOOL_SHARED", str(HERE.parent.parent / "shared"))
