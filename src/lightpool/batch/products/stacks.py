@@ -119,6 +119,10 @@ def _has_contents(name: str, stack: MapDataset) -> bool:
     """Return whether a stack can be written; a spectrum without observations lacks the livetime that its files need."""
     livetime = None if stack.exposure is None else stack.exposure.meta.get("livetime")
     if livetime is None and isinstance(stack, SpectrumDatasetOnOff):
-        log.warning("%s is not written: no observation contributes to it, so it has no livetime", name)
+        log.warning(
+            "%s is not written: no observation contributes to it, so it has no livetime; if datasets.ecsv lists "
+            "observations of it, no bin of theirs is safe: look for warnings about OFF regions and at the safe masks",
+            name,
+        )
         return False
     return True
