@@ -52,6 +52,8 @@ _BLOCK = re.compile(
     flags=re.MULTILINE | re.DOTALL,
 )
 _NUMBER = r"(?<![\w.])[-+]?\d+\.\d*(?:e[-+]?\d+)?(?!\.?\d)"
+# Said once by a new installation, on slow machines.
+_FIRST_TIME = "Matplotlib is building the font cache; this may take a moment.\n"
 _END = "--- end of the block ---"
 # The session reads blocks as lines of JSON and keeps their names. Its traceback is that of the block alone.
 _SESSION = f"""
@@ -165,7 +167,7 @@ class Reader:
                     if output is None:
                         raise PageError(f"{place}: this output follows no block that was run")
                     if was_run and block.mark != "not compared":
-                        shown.append((block, output))
+                        shown.append((block, output.replace(_FIRST_TIME, "")))
                     continue
                 was_run = self._is_run(block)
                 if block.mark == "file":

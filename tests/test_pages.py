@@ -158,6 +158,11 @@ def test_texts_of_a_page_are_replaced_and_outputs_are_then_not_compared(reader):
     Reader(reader.folder, reader.environment, replaced={"demo": "own"}).check(page)
 
 
+def test_what_only_a_new_installation_says_is_left_out(reader):
+    said = "Matplotlib is building the font cache; this may take a moment."
+    reader.check(f"```python\nprint({said!r})\nprint(1)\n```\n\n```text\n1\n```\n")
+
+
 def test_a_page_is_run_by_this_python(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"```sh\npython -c 'import sys; print(sys.prefix)'\n```\n\n```text\n{sys.prefix}\n```\n")
