@@ -99,6 +99,7 @@ linkcheck_ignore = [
 html_theme = "pydata_sphinx_theme"
 html_title = f"lightpool {version}"
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
@@ -107,6 +108,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
+    "navbar_persistent": ["search-button"],
     "navbar_end": ["version-switcher", "theme-switcher"],
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version", "theme-version"],

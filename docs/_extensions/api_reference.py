@@ -20,6 +20,7 @@ from sphinx.util import logging
 log = logging.getLogger(__name__)
 
 FOLDER = "reference/api"
+MARK = "<!-- packages -->"
 PROPERTIES = (property, cached_property)
 HEADINGS = {"module": "Modules", "class": "Classes", "function": "Functions", "data": "Constants"}
 
@@ -44,6 +45,19 @@ def all_pages() -> dict[str, str]:
     pages = {package: page_of_package(package) for package in shown_modules()}
     described = (each for each in public_names() if each.is_described_here and each.kind != "module")
     return pages | {each.page: page_of(each) for each in described}
+
+
+def list_packages(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put the table of packages in place of ``<!-- packages -->``."""
+    del app, docname
+    if MARK in source[0]:
+        listed = {each.path for each in public_names() if each.kind == "module"}
+        modules = {name: module for name, module in shown_modules().items() if name not in listed}
+        packages = {name: first_paragraph(module.__doc__).replace("``", "`") for name, module in modules.items()}
+        rows = "".join(f"| [`{name}`](api/{name}.rst) | {text} |\n" for name, text in packages.items())
+        pages = "".join(f"api/{name}\n" for name in packages)
+        text = f"| package | contents |\n|---|---|\n{rows}\n```{{toctree}}\n:hidden:\n\n{pages}```"
+        source[0] = source[0].replace(MARK, text)
 
 
 def check_names(app: Sphinx, env: BuildEnvironment) -> None:
@@ -75,7 +89,7 @@ def page_of_package(package: str) -> str:
     if elsewhere:
         text += ".. rubric:: Names that are described elsewhere\n\n"
         text += "".join(f"- ``{each.name}``: `{each.home}`\n" for each in elsewhere) + "\n"
-    pages = "".join(f"   {each.name} <{each.page}>\n" for each in here if each.kind != "module")
+    pages = "".join(f"   {each.name} <{each.page}>\n" for each in here)
     return text + f".. toctree::\n   :hidden:\n\n{pages}" if pages else text
 
 
@@ -192,5 +206,6 @@ def indented(text: str) -> str:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Write the pages before Sphinx looks for pages."""
     app.connect("config-inited", write_pages)
+    app.connect("source-read", list_packages)
     app.connect("env-check-consistency", check_names)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -24,7 +24,7 @@ def process(
     if node is None:
         return signature, None
     is_bound = what == "method" and has_owner(node)
-    return text_of(node.args, skip_first=is_bound), ast.unparse(node.returns) if node.returns else None
+    return text_of(node.args, skip_first=is_bound), ast.unparse(without_quotes(node.returns)) if node.returns else None
 
 
 def has_owner(node: ast.FunctionDef) -> bool:
@@ -51,7 +51,7 @@ def signature_of_fields(kind: type) -> str:
     for each in reversed(kind.__mro__):
         if dataclasses.is_dataclass(each):
             types |= {
-                part.target.id: ast.unparse(part.annotation)
+                part.target.id: ast.unparse(without_quotes(part.annotation))
                 for part in tree_of(each).body
                 if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
             }
@@ -75,7 +75,17 @@ def text_of(arguments: ast.arguments, *, skip_first: bool) -> str:
     if skip_first:
         positional = arguments.posonlyargs or arguments.args
         del positional[0]
+    for each in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]:
+        if each is not None and each.annotation is not None:
+            each.annotation = without_quotes(each.annotation)
     return f"({ast.unparse(arguments)})"
+
+
+def without_quotes(annotation: ast.expr) -> ast.expr:
+    """Return an annotation that may be a text as what the text says."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return ast.parse(annotation.value, mode="eval").body
+    return annotation
 
 
 def definition_of(function: object) -> ast.FunctionDef | None:
