@@ -13,7 +13,7 @@ pytest.importorskip("ipykernel")
 
 TUTORIALS = Path(__file__).parents[2] / "docs/tutorials"
 PAGES = sorted(page.stem for page in TUTORIALS.glob("*.md") if page.stem != "index")
-CELL = re.compile(r"^```\{code-cell\} ipython3\n(?P<options>(:.*\n)*)(?P<code>.*?)^```$", flags=re.M | re.S)
+CELL = re.compile(r"^```\{code-cell\} ipython3\n(?P<options>(:[^\n]*\n)*)(?P<code>.*?)^```$", flags=re.M | re.S)
 
 
 def notebook_of(page):
