@@ -37,6 +37,9 @@ def completions(shell, *words):
         (["reduce", "--on-error", ""], ["plain,raise", "plain,skip", "plain,retry"]),
         (["reduce", ""], ["file,"]),
         (["check", ""], ["dir,"]),
+        (["quicklook", "dl3", "--source", "cra"], ["plain,Crab"]),
+        (["quicklook", "dl3", "--source", "msh_15"], ["plain,MSH_15-52"]),
+        (["quicklook", "dl3", "--source", "83.6"], []),
     ],
 )
 def test_bash_completes_commands_options_choices_files_and_folders(words, expected):

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["quicklook"]
 
+
+def _complete_source(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names in the built-in list, with underscores for spaces, which a shell would have to quote."""
+    from lightpool.config.sources import SOURCE_NAMES, name_key
+
+    return [name.replace(" ", "_") for name in SOURCE_NAMES if name_key(name).startswith(name_key(incomplete))]
+
+
 _DEGREES, _TEV = QuantityWithUnit("deg"), QuantityWithUnit("TeV")
 
 
@@ -28,6 +36,7 @@ _DEGREES, _TEV = QuantityWithUnit("deg"), QuantityWithUnit("TeV")
     "-s",
     "--source",
     metavar="NAME|POSITION",
+    shell_complete=_complete_source,
     help="Name, or coordinates: '83.63 22.01', '05:34:31.9 +22:00:52', 'galactic 184.56 -5.78', 'fk5 ...', 'fk4 ...'. "
     "[default: the target of the runs, if there is one]",
 )
