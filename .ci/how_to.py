@@ -63,7 +63,7 @@ def write_outputs(page: Path, reader: Reader) -> None:
     for block, output in reversed(reader.read(text, page.name)):
         if not is_same_output(block.text, output):
             begin = block.line - 1
-            lines[begin : begin + block.text.count("\n")] = [f"{output.strip()}\n"]
+            lines[begin : begin + block.text.count("\n")] = ["{}\n".format(output.strip("\n").rstrip())]
     page.write_text("".join(lines))
     for picture in pictures_of(text):
         shutil.copyfile(reader.folder / picture, page.parent / picture)

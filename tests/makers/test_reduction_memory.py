@@ -183,7 +183,7 @@ def test_parts_that_the_user_set_by_hand_or_holds_are_kept(few):
 class NoProcesses:
     """Stands in for the processes: does each task here."""
 
-    def __init__(self, n_process, gpus):
+    def __init__(self, n_process, gpus, advance):
         pass
 
     def result_of(self, function, arguments):
