@@ -12,7 +12,7 @@ from astropy.coordinates import SkyCoord
 from regions import CircleSkyRegion, PointSkyRegion, PolygonSkyRegion
 
 import lightpool
-from lightpool.data import GTI, DataStore, FixedPointingInfo, ObservationFilter
+from lightpool.data import GTI, DataStore, FixedPointingInfo, Observation, ObservationFilter
 from lightpool.datasets import MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
 from lightpool.errors import DiffersFromGammapyError, ReductionError
 from lightpool.irf import IRF, Background3D, EffectiveAreaTable2D, PSFKing, RadMax2D
@@ -561,6 +561,19 @@ def test_the_live_time_with_filters_of_phases():
     assert fraction((0.2, 0.5), parameter="ENERGY") == ([], 1)
     assert fraction((0.2, 0.5), (0.4, 0.6)) == (said, 0.1)
     assert fraction((0.8, 1.2)) == (said, 0.2)
+
+
+def test_background_of_an_interval_of_phases(run):
+    run = phases_of(run)
+    maker = MapDatasetMaker(selection=["counts", "background"])
+    assert heard(maker.run, a_map(width=2.0), run)[0] == []
+    opts = {"parameter": "PHASE", "values": (0.2, 0.5)}
+    part = Observation(
+        run.obs_id, meta=run.meta, gti=run.gti, events=run.events, pointing=run.pointing, bkg=run.bkg,
+        obs_filter=ObservationFilter(event_filters=[{"type": "custom", "opts": opts}]),
+    )  # fmt: skip
+    said = ["background or map of the exposure of an interval of phases"]
+    assert heard(maker.run, a_map(width=2.0), part)[0] == said
 
 
 def test_good_times_outside_of_an_interval():

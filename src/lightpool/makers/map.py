@@ -26,6 +26,7 @@ from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.makers.responses.dataset_coverage import warn_if_a_map_is_not_seen
 from lightpool.makers.responses.fov_coordinates import FieldOfView, require_tracking
 from lightpool.makers.responses.fov_rotation import Turning
+from lightpool.makers.responses.kept_phases import kept_phases
 from lightpool.makers.responses.response_maps import (
     BackgroundMapRequest,
     DatasetRequests,
@@ -372,7 +373,7 @@ class MapDatasetMaker(Maker):
         given = observation.response("bkg")
         if isinstance(given, Map):
             return SkyBackgroundRequest.of(given, observation, geom, self.use_region_center)
-        bkg, ontime = self._background_of(given), observation.observation_time_duration
+        bkg, ontime = self._background_of(given), observation.observation_time_duration * kept_phases(observation)
         rotation = turning.of(bkg)
         if rotation is None:
             require_tracking(observation.pointing)  # of a drift scan there is no one position

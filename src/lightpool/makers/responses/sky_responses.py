@@ -15,6 +15,7 @@ from lightpool.data import Observation
 from lightpool.errors import FormatError
 from lightpool.irf import EDispKernelMap, EDispMap, IRFMap, PSFMap
 from lightpool.makers.responses.fov_coordinates import FieldOfView
+from lightpool.makers.responses.kept_phases import kept_phases
 from lightpool.makers.responses.response_positions import ResponsePixels
 from lightpool.maps import Geom, Map
 from lightpool.maps.units import unit_factor
@@ -51,11 +52,13 @@ class SkyExposureRequest(SkyRequest):
     ----------
     area : Map with an axis ``energy_true``
     time : Quantity or None, by which the map is multiplied; None if it is an exposure
+    phases : float, the fraction that filters of phases keep of the exposure
     use_region_center : bool, whether a region has the exposure at its centre, or the mean over it
     """
 
     area: Map
     time: u.Quantity | None
+    phases: float = 1.0
     use_region_center: bool = True
 
     @classmethod
@@ -85,11 +88,11 @@ class SkyExposureRequest(SkyRequest):
                 f"observation {observation.obs_id}: its effective area is a map in {area.unit.to_string()!r}, expected "
                 "m2 s, m2, or m2 s transit-1; correct BUNIT in its file, or set the unit of observation.aeff"
             )
-        return cls(geom, observation.obs_id, area, time, use_region_center)
+        return cls(geom, observation.obs_id, area, time, kept_phases(observation), use_region_center)
 
     def on(self, geom: Geom) -> "SkyExposureRequest":
         """Return the request for the same observation on another geometry, in a region at its centre."""
-        return type(self)(geom, self.obs_id, self.area, self.time)
+        return type(self)(geom, self.obs_id, self.area, self.time, self.phases)
 
     def make(self, view: FieldOfView) -> Map:
         """Return the exposure; on the device, and in the precision, of a field of view."""
@@ -100,7 +103,7 @@ class SkyExposureRequest(SkyRequest):
         if self.time is not None:
             unit = u.Unit("cm2 s") if u.cm in unit.bases else u.Unit("m2 s")
             factor = unit_factor(self.area.unit * u.s, unit) * float(self.time.to_value("s"))
-        values = view.device.xp.reshape(pixels.mean(found.data * factor), self.geom.data_shape)
+        values = view.device.xp.reshape(pixels.mean(found.data * (factor * self.phases)), self.geom.data_shape)
         return Map.from_geom(self.geom, data=values, unit=unit, device=view.device)
 
 
@@ -112,11 +115,13 @@ class SkyBackgroundRequest(SkyRequest):
     ----------
     background : Map with an axis ``energy``
     time : Quantity, the good times
+    phases : float, the fraction that filters of phases keep of all counts
     use_region_center : bool, whether a region has the density at its centre times its solid angle, or the sum over it
     """
 
     background: Map
     time: u.Quantity
+    phases: float = 1.0
     use_region_center: bool = True
 
     @classmethod
@@ -144,7 +149,7 @@ class SkyBackgroundRequest(SkyRequest):
                 "file, or set the unit of observation.bkg"
             )
         time = observation.required("gti").time_sum
-        return cls(geom, observation.obs_id, background, time, use_region_center)
+        return cls(geom, observation.obs_id, background, time, kept_phases(observation), use_region_center)
 
     def make(self, view: FieldOfView) -> Map:
         """Return the background counts; on the device, and in the precision, of a field of view."""
@@ -153,11 +158,11 @@ class SkyBackgroundRequest(SkyRequest):
         geom = pixels.geom.to_image().to_cube([axis])
         if unit.is_equivalent(_COUNTS_PER_BIN):
             found = _interpolated(self.background, geom, view, preserve_counts=True).data
-            found = found * unit_factor(unit, "")
+            found = found * (unit_factor(unit, "") * self.phases)
         else:
             rate = unit.is_equivalent(_RATE)
             factor = unit_factor(unit, _RATE if rate else _COUNTS) * (self.time.to_value("s") if rate else 1.0)
-            widths = np.diff(axis.edges.to_value("TeV")) * factor
+            widths = np.diff(axis.edges.to_value("TeV")) * (factor * self.phases)
             found = _interpolated(self.background, geom, view).data
             solid_angle = geom.to_image().solid_angle_array(view.device)
             xp = view.device.xp
