@@ -117,7 +117,7 @@ def simulate_store(
     """
     folder = make_path(folder)
     if (folder / "obs-index.fits.gz").exists() and not overwrite:
-        raise FileExistsError(f"{folder} contains a data store; choose another folder, or overwrite (--overwrite)")
+        raise FileExistsError(f"{folder} contains a data store; choose another folder, or overwrite=True (--overwrite)")
     sources = _all_sources(source)
     if runs is None:
         rng = np.random.default_rng([seed, 0])  # stream 0 belongs to no run: their numbers begin at 1
