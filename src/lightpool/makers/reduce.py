@@ -7,7 +7,7 @@ from functools import partial
 from itertools import repeat
 from typing import Literal
 
-from astropy.coordinates import Angle
+from astropy.coordinates import Angle, SkyCoord
 
 from lightpool.arrays import read_deferred
 from lightpool.arrays.devices.gpus import visible_gpus
@@ -20,6 +20,7 @@ from lightpool.datasets.names import GeneratedName
 from lightpool.datasets.sums import add_stack, empty_stack
 from lightpool.errors import FormatError, GeometryError, NoOverlapError, ReductionError, TransferError
 from lightpool.makers.core import Described, Maker, checked_angle
+from lightpool.makers.cutout_position import cutout_position
 from lightpool.makers.memory import reduction_memory
 from lightpool.makers.parallel.processes import in_processes, is_given_up, one_is_done
 from lightpool.makers.parallel.worker_processes import packed
@@ -424,12 +425,12 @@ class DatasetsMaker(Described):
             step, width, mode = "the cutout around its pointing", self.cutout_width, self.cutout_mode
             assert width is not None  # see `_cuts_out`
             try:
-                if self._reads_maps:
-                    result = dataset.cutout(observation.pointing_radec, width, mode)
-                else:  # the numbers in ICRS, where a SkyCoord is not needed
-                    is_icrs = dataset.geom.frame == "icrs"
-                    pointing = observation.given_pointing if is_icrs else observation.pointing_radec
+                pointing = cutout_position(dataset, observation, width)
+                if not self._reads_maps:
                     result = dataset.outline(pointing, width, mode)
+                else:
+                    position = pointing if isinstance(pointing, SkyCoord) else observation.pointing_radec
+                    result = dataset.cutout(position, width, mode)
             except NoOverlapError:
                 log.warning(
                     "observation %s left out: its pointing (%s) is outside the map, %s",
