@@ -281,3 +281,20 @@ def test_arguments_that_cannot_be_used_are_told(tmp_path, capsys, arguments, mes
         status = stop.code
     assert status == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_page_of_the_documentation_is_that_of_its_table():
+    from validation.running import GOOD
+    from validation.tables import read_table
+
+    folder = DOCS / "validation"
+    page, table = (folder / "index.md").read_text(), read_table(folder / "validation.ecsv")
+    assert set(table["outcome"]) <= set(GOOD)
+    assert f"{len(table)} quantities of single" in page
+    for outcome, text in {"equal": "bit-identical", "within": "within the tolerance"}.items():
+        assert f"| {text} | {np.sum(table['outcome'] == outcome)} |" in page
+    runs = {str(row["run"]) for row in table if str(row["kind"]).startswith("H.E.S.S.")} - {"stack"}
+    assert len(runs) == 25
+    pictures = re.findall(r"\]\((\w+\.png)\)", page)
+    assert len(pictures) == len(set(pictures)) == 4
+    assert all((folder / name).stat().st_size < 150_000 for name in pictures)
