@@ -25,6 +25,8 @@ OUTCOME_TEXTS = {
     "failed": "failed in one of the packages",
     "not compared": "not compared",
 }
+NO_BREAK = "\N{NON-BREAKING HYPHEN}"
+"""In place of a minus sign at which a narrow table would break its lines."""
 MEANING = f"""\
 Both packages reduce each run in the same process, with the same steps; each run is reduced by itself, and the stack
 of the runs on a field is compared too. The *deviation* of a bin is the difference of the two values, divided by the
@@ -237,7 +239,8 @@ def _equal_names(rows: Sequence[Row]) -> list[str]:
 def _number(value: float) -> str:
     if np.isnan(value):
         return ""
-    return "0" if value == 0 else "NaN in one" if np.isinf(value) else f"{value:.0e}"
+    text = "0" if value == 0 else "NaN in one" if np.isinf(value) else f"{value:.0e}"
+    return text.replace("-", NO_BREAK)
 
 
 def _cell(text: str) -> str:
