@@ -1,5 +1,7 @@
 """What is chosen from the runs near a source, and what is said about it."""
 
+from pathlib import Path
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -7,9 +9,11 @@ from astropy.coordinates import Angle
 from astropy.io import fits
 
 from lightpool.config import Settings
+from lightpool.config.positions import Position
 from lightpool.data import DataStore
 from lightpool.errors import ConfigError
 from lightpool.quicklook import Wishes, choose_settings
+from lightpool.quicklook.choices import _place_in_names
 from lightpool.simulate import simulate_store
 
 
@@ -202,3 +206,17 @@ def test_files_to_exclude_are_told_by_their_content(small_store, tmp_path):
     assert "0.3 deg around the source, regions.txt, mask.bin.fits" in notes_of(chosen)
     with pytest.raises(ConfigError, match=r"--exclude .*missing\.reg cannot be read"):
         choose(small_store, exclude=[tmp_path / "missing.reg"])
+
+
+def folder_of(store, source):
+    return Path(choose(store, source=source).settings.output.folder).name
+
+
+def test_a_position_has_one_folder_however_it_is_written(small_store):
+    texts = ["83.63 22.01", "83.63+22.01", "83.63d, 22.01d", "5.57533333h 22.01", "icrs 05:34:31.2 22:00:36"]
+    assert {folder_of(small_store, text) for text in texts} == {"quicklook-source-83.6300p22.0100"}
+    assert _place_in_names(Position(lon="83.63 deg", lat="-22.01 deg")) == "source-83.6300m22.0100"
+
+
+def test_names_of_sources_are_letters_and_digits_in_folders(small_store):
+    assert folder_of(small_store, "Crab nebula") == "quicklook-crab-nebula"

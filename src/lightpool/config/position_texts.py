@@ -17,8 +17,10 @@ _WORD = re.compile(
 _NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?"
 _COLONS = r"[-+]?[0-9]+:[0-9]+(?::[0-9]+(?:\.[0-9]*)?)?"
 _LETTERS = r"[-+]?[0-9]+\s*[hd°]\s*(?:[0-9]+(?:\.[0-9]+)?\s*['m]\s*(?:[0-9]+(?:\.[0-9]*)?\s*[\"s])?)"
-_ANGLE = rf"{_COLONS}|{_LETTERS}|{_NUMBER}\s*(?:degrees|degree|deg|d|°|rad|hourangle)?"
+_ANGLE = rf"{_COLONS}|{_LETTERS}|{_NUMBER}\s*(?:degrees|degree|deg|d|°|arcmin|arcsec|rad|hourangle|h)?"
 _PAIR = re.compile(rf"({_ANGLE})(?:\s*[,;]\s*|\s+|(?=[-+]))({_ANGLE})", re.IGNORECASE)
+
+_UNITS = r"degrees?|deg|arcmin|arcsec|rad|hourangle|[hdms]|e(?=[-+0-9])"
 
 _WHOLE, _LAST = "[0-9]{1,3}", r"[0-9]{1,2}(?:\.[0-9]*)?"
 _SPACES = re.compile(
@@ -48,7 +50,7 @@ def coordinates_of_text(text: str) -> dict[str, str] | None:
         return None
     pair = _pair(rest)
     if pair is None:
-        if re.search(r"[a-z]", re.sub(r"degrees?|deg|rad|hourangle|[hdms]|e(?=[-+0-9])", "", rest), re.IGNORECASE):
+        if re.search("[a-z]", re.sub(_UNITS, "", rest), re.IGNORECASE):
             return None  # names may begin with digits too, as that of 3C 273
         raise ValueError(
             f"got {text!r}, which is not a position{_why(rest)}; expected two coordinates such as {_EXAMPLES}"
@@ -79,7 +81,10 @@ def _pair(text: str) -> tuple[str, str] | None:
 
 def _with_unit(angle: str) -> str:
     match = re.fullmatch(rf"({_NUMBER})\s*(degrees|degree|deg|d|°)?", angle, re.IGNORECASE)
-    return f"{match[1]} deg" if match is not None else angle.lower()
+    if match is not None:
+        return f"{match[1]} deg"
+    # `h` alone would be a time.
+    return re.sub(r"(?<=[0-9.\s])h$", "hourangle", angle.lower())
 
 
 def _frame(words: list[str], text: str) -> str:
@@ -101,4 +106,6 @@ def _why(text: str) -> str:
     if re.match(r"[-+]?\d+,\d+[\s;]+[-+]?\d+,\d+$", text):
         return ", as it has commas in place of decimal points"
     n = len(re.findall(_NUMBER, text))
+    if n == 2:
+        return ", as what stands beside its two numbers is no unit of angles"
     return f", as it has {n} number{'s' if n > 1 else ''}"

@@ -122,9 +122,9 @@ def choose_settings(store: DataStore, place: Place, wishes: Wishes) -> Choices:
     offsets = nearby_runs(store, place, position.skycoord, max_offset, wishes.runs)
     responses = survey_responses(store, list(offsets))
     plan = _Plan.of(name, position, offsets, responses, wishes, max_offset)
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower().replace("+", "p")).strip("-") or "source"
-    if not re.search("[a-z]", slug):
-        slug = f"source-{slug}"
+    is_position = origin == "as given"
+    slug = _place_in_names(position) if is_position else re.sub(r"[^a-z0-9]+", "-", name.lower().replace("+", "p"))
+    slug = slug.strip("-") or _place_in_names(position)
     settings = {
         "observations": {
             "datastore": str(place if isinstance(place, str) else place.absolute()),
@@ -136,8 +136,15 @@ def choose_settings(store: DataStore, place: Place, wishes: Wishes) -> Choices:
         "output": {"folder": str((wishes.output or Path(f"quicklook-{slug}")).absolute())},
     }
     where = f"RA {position.skycoord.icrs.ra.deg:.4f} deg, Dec {position.skycoord.icrs.dec.deg:+.4f} deg ({origin})"
-    notes = [("Source", where if origin == "as given" else f"{name}: {where}")]
+    notes = [("Source", where if is_position else f"{name}: {where}")]
     return Choices(Settings.from_dict(settings), settings, [*notes, *plan.notes(len(store.obs_ids))])
+
+
+def _place_in_names(position: Position) -> str:
+    """Return a position for names of files: the same however it was written, with ``p`` and ``m`` for the signs."""
+    radec = position.skycoord.icrs
+    sign = "m" if radec.dec.deg < 0 else "p"
+    return f"source-{radec.ra.deg:.4f}{sign}{abs(radec.dec.deg):.4f}"
 
 
 @dataclass(frozen=True)
