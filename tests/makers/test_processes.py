@@ -239,7 +239,7 @@ def test_a_process_that_has_lost_its_gpu_is_replaced(monkeypatch):
         return plain(self, worker)
 
     monkeypatch.setattr(processes._Processes, "_replaced", replace)
-    workers = processes._Processes(1, ())
+    workers = processes._Processes(1, (), None)
     try:
         first = workers.result_of(fail_or_number, (0,))
         with pytest.raises(RuntimeError, match="cudaErrorLaunchFailure"):

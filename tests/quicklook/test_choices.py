@@ -117,6 +117,9 @@ def test_without_a_background_response_there_are_counts_and_reflected_regions(sm
     assert "background" not in sky.makers[0].selection
     assert makers_of(spectrum)[1] == "ReflectedRegionsBackgroundMaker"
     assert "counts alone: no background response" in notes_of(chosen)
+    with pytest.raises(ConfigError, match="the ON region needs"):
+        choose(store, width=Angle("0.2 deg"))
+    assert choose(store, width=Angle("0.5 deg")).settings.targets[0].width == "0.5 deg"
 
 
 def test_without_a_psf_the_exposure_is_not_corrected(tmp_path):

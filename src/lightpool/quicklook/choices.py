@@ -206,10 +206,11 @@ class _Plan:
             is_energy_given=wishes.energy_min is not None,
             unused=unused,
         )
-        smallest = 2 * plan.ring[1] + 4 * BINSZ
-        if plan.has_ring and plan.width < smallest:
+        reach, what = (plan.ring[1], "ring around the source") if plan.has_ring else (plan.radius, "ON region")
+        smallest = 2 * reach + 4 * BINSZ
+        if plan.has_map and plan.width < smallest:
             raise ConfigError(
-                f"the map would be {plan.width:.3g} deg wide, and the ring around the source needs {smallest:.3g} deg: "
+                f"the map would be {plan.width:.3g} deg wide, and the {what} needs {smallest:.3g} deg: "
                 "use a larger --width, or a smaller --radius"
             )
         return plan
