@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import code_measures
@@ -167,6 +168,13 @@ assert stacked.counts.data.sum() > 0
     assert loaded_by(code) & {"regions", "matplotlib", "torch"} == set()
 
 
-def test_files_of_tests_have_names_of_their_own():
-    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
-    assert len(names) == len(set(names)), "pytest collects two files of one name only in packages"
+def test_modules_outside_the_package_have_names_of_their_own():
+    """Tests, benchmarks and the extensions of the site are imported by their name alone, in one process."""
+    root = Path(__file__).parents[1]
+    folders = (root / "tests", root / "benchmarks", root / "docs/_extensions", root / ".ci")
+    paths = [path for folder in folders for path in folder.rglob("*.py") if path.stem != "conftest"]
+    packages = {path.parent for path in paths if path.stem == "__init__"}
+    scripts = {root / "tests/bridge/scripts", root / "benchmarks/written_for_gammapy"}  # run, not imported
+    names = [path.stem for path in paths if path.parent not in packages | scripts] + [path.name for path in packages]
+    assert sorted(name for name, count in Counter(names).items() if count > 1) == []
+    assert sys.stdlib_module_names.isdisjoint(names)

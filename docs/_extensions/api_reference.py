@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import click
-from public_names import Name, public_names, shown_modules
+from lightpool_names import Name, public_names, shown_modules
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment

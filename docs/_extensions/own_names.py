@@ -10,7 +10,7 @@ from functools import cache
 from importlib.util import find_spec
 
 from docutils import nodes
-from public_names import public_names, shown_modules
+from lightpool_names import public_names, shown_modules
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment

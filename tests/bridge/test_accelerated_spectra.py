@@ -435,5 +435,16 @@ def test_spectra_of_real_runs_are_those_of_gammapy(shared, name, ids):
             made.append(dataset)
         return Datasets(made)
 
-    found = assert_as_plain(reduce)
+    # The effective area of MAGIC ends below 100 TeV, where Gammapy has no safe energy: a documented difference.
+    found = assert_as_plain(reduce, fallbacks=0 if is_hess else len(ids), strict=not is_hess)
     assert all(dataset.counts_off.data.sum() > 0 for dataset in found)
+    if not is_hess:
+        with accelerated():
+            ours = reduce()
+        assert all(
+            dataset.mask_safe.data.all() and not plain.mask_safe.data.any()
+            for dataset, plain in zip(ours, found, strict=True)
+        )
+        for dataset, plain in zip(ours, found, strict=True):
+            dataset.mask_safe = plain.mask_safe
+        assert differences(found, ours, close=True, without=("date",)) == []

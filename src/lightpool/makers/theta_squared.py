@@ -21,7 +21,7 @@ from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.pixel_regions import circle_region
 from lightpool.maps.regions.sky_regions import region_center
 from lightpool.stats import WStatCountsStatistic
-from lightpool.utils.deprecation import deprecated
+from lightpool.utils.deprecations import deprecated
 
 __all__ = ["ObservedThetaSquared", "ThetaSquaredTable", "make_theta_squared_table"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from lightpool.errors import LightpoolDeprecationWarning, LightpoolError
 from lightpool.makers import ThetaSquaredTable, make_theta_squared_table
-from lightpool.utils.deprecation import deprecated, deprecated_argument
+from lightpool.utils.deprecations import deprecated, deprecated_argument
 
 
 @deprecated("0.2", until="0.4", alternative="new_sum")
@@ -94,7 +94,7 @@ def test_it_is_no_error_of_the_package_so_that_nobody_catches_it_as_one():
 
 def test_a_script_sees_the_warning_also_from_its_modules_and_can_turn_it_off(tmp_path):
     (tmp_path / "helper.py").write_text(
-        "from lightpool.utils.deprecation import deprecated\n"
+        "from lightpool.utils.deprecations import deprecated\n"
         "@deprecated('0.2', until='0.4', alternative='new')\n"
         "def old():\n    return 1\n"
         "def use():\n    return old()\n"
