@@ -289,7 +289,8 @@ def test_a_dataset_without_background_has_no_excess(geom):
 def test_peek_draws_six_panels(make_dataset):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("agg")
-    figure = make_dataset(1).peek()
+    make_dataset(1).peek()
+    figure = matplotlib.pyplot.gcf()
     titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
     assert len(titles) == 6
     matplotlib.pyplot.close(figure)
@@ -300,7 +301,8 @@ def test_peek_draws_an_exposure_in_reconstructed_energies(make_dataset):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("agg")
     dataset = make_dataset(1)
-    figure = MapDataset(counts=dataset.counts, exposure=Map.from_geom(dataset.geom, data=1.0, unit="m2 s")).peek()
+    MapDataset(counts=dataset.counts, exposure=Map.from_geom(dataset.geom, data=1.0, unit="m2 s")).peek()
+    figure = matplotlib.pyplot.gcf()
     energy = dataset.geom.axes["energy"]
     titles = [ax.get_title() for ax in figure.axes]
     assert f"Exposure at {energy.center[energy.nbin // 2]:.2f}" in titles
@@ -313,7 +315,8 @@ def test_peek_says_what_is_missing(make_dataset):
     dataset = make_dataset(1)
     for name in ("exposure", "background", "psf", "edisp"):
         setattr(dataset, name, None)
-    figure = dataset.peek()
+    dataset.peek()
+    figure = matplotlib.pyplot.gcf()
     texts = [ax.texts[0].get_text() if ax.texts else "" for ax in figure.axes if ax.get_title()]
     assert [bool(text) for text in texts] == [True, False, True, True, True, True]
     assert set(texts) == {"", "not in this dataset"}

@@ -88,10 +88,11 @@ def test_a_spectrum_survives_a_file(spectrum, tmp_path):
     assert again.counts.geom.region.radius.to_value("deg") == pytest.approx(0.2)
 
 
+@pytest.mark.slow
 def test_the_picture_of_a_spectrum_has_three_panels(one, spectrum, figures):
     for dataset in (one, spectrum):
-        figure = dataset.peek()
-        assert [ax.get_title() for ax in figure.axes[:3]] == ["Counts", "Exposure", "Energy Dispersion"]
+        dataset.peek()
+        assert [ax.get_title() for ax in figures.gcf().axes[:3]] == ["Counts", "Exposure", "Energy Dispersion"]
 
 
 def test_pictures_name_what_they_show(one, figures):

@@ -252,7 +252,9 @@ def test_residuals_are_not_smoothed_on_pixels_without_rows(store, runs):
 
 def test_the_exposure_of_a_peek_is_that_of_the_central_pixel(store, runs):
     dataset = MapDatasetMaker(selection=["counts", "exposure", "background"]).run(empty(), store.obs(runs[0]))
-    (panel,) = (axes for axes in dataset.peek().axes if axes.get_title() == "Exposure at the centre")
+    plt = pytest.importorskip("matplotlib.pyplot")
+    dataset.peek()
+    (panel,) = (axes for axes in plt.gcf().axes if axes.get_title() == "Exposure at the centre")
     (line,) = panel.get_lines()
     nearest = dataset.exposure.geom.to_image().get_coord().skycoord.separation(CRAB).argmin()
     assert_allclose(line.get_ydata(), to_host(dataset.exposure.data)[:, nearest])

@@ -27,7 +27,7 @@ from lightpool.errors import UnknownNameError, WrongPartError
 from lightpool.fits import FitsFile, HDUList
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
 from lightpool.maps import Map, MapAxis
-from lightpool.typing import AngleLike, Figure, PathInput, RegionLike, TimeLike
+from lightpool.typing import AngleLike, PathInput, RegionLike, TimeLike
 from lightpool.utils.accumulators import MergedValue
 from lightpool.utils.on_demand import Deferred, DeferredAttribute, forget_created
 
@@ -327,12 +327,11 @@ class MapDataset(Dataset):
         parts: dict[str, Any] = {**maps, **self.observation_parts}
         return type(self)(name=name, stat_type=self.stat_type, models=models, meta=meta, **parts)
 
-    def peek(self, figsize: tuple[float, float] = (13, 7)) -> "Figure":
+    def peek(self, figsize: tuple[float, float] = (13, 7)) -> None:
         """Plot counts, prediction, exposure, PSF and energy dispersion."""
         from lightpool.plot.datasets import peek_map_dataset
 
-        figure: Figure = peek_map_dataset(self, figsize)
-        return figure
+        peek_map_dataset(self, figsize)
 
     def __add__(self, other: "Dataset | Iterable[Dataset]") -> Datasets:
         return Datasets([self]) + other

@@ -7,7 +7,7 @@ from astropy.table import Table
 from lightpool.bridge import accepts_gammapy, gammapy_bridge
 from lightpool.datasets.map_dataset import DatasetOptions, MapDataset
 from lightpool.maps import MapAxis, RegionGeom
-from lightpool.typing import Axes, Figure, TimeLike
+from lightpool.typing import Axes, TimeLike
 
 __all__ = ["SpectrumBase", "SpectrumDataset"]
 
@@ -157,12 +157,11 @@ class SpectrumBase(MapDataset):
         axes: tuple[Axes, Axes] = gammapy_bridge().counterpart(self).plot_fit(*args, **kwargs)
         return axes
 
-    def peek(self, figsize: tuple[float, float] = (16, 4)) -> "Figure":
+    def peek(self, figsize: tuple[float, float] = (16, 4)) -> None:
         """Plot counts, exposure and energy dispersion."""
         from lightpool.plot.spectra import peek
 
-        figure: Figure = peek(self, figsize)
-        return figure
+        peek(self, figsize)
 
 
 class SpectrumDataset(SpectrumBase):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["peek_map_dataset", "plot_residuals_spatial"]
 
 
-def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 7)) -> Figure:
+def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 7)) -> None:
     """Draw six panels: exposure, counts and prediction on the sky; exposure, PSF and energy dispersion at the centre.
 
     A panel whose map is missing says so. Pixels outside the safe mask are hatched.
@@ -31,10 +31,6 @@ def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 
     dataset : MapDataset
     figsize : tuple of float
         Width and height in inches.
-
-    Returns
-    -------
-    figure : Figure
     """
     figure = plt.figure(figsize=figsize)
     _draw_exposure(figure, dataset)
@@ -44,7 +40,6 @@ def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 
     _draw_psf(figure.add_subplot(2, 3, 5), dataset)
     _draw_edisp(figure.add_subplot(2, 3, 6), dataset)
     figure.tight_layout(w_pad=2)
-    return figure
 
 
 def _missing(ax: Axes) -> None:

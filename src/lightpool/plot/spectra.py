@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from lightpool.arrays import to_host
 from lightpool.maps import Map, RegionNDMap
@@ -117,7 +116,7 @@ def plot_excess(
     return ax
 
 
-def peek(dataset: "SpectrumBase", figsize: tuple[float, float] = (16, 4)) -> Figure:
+def peek(dataset: "SpectrumBase", figsize: tuple[float, float] = (16, 4)) -> None:
     """Draw three panels: counts and masks, exposure, and energy dispersion; a panel whose map is missing stays empty.
 
     Parameters
@@ -125,10 +124,6 @@ def peek(dataset: "SpectrumBase", figsize: tuple[float, float] = (16, 4)) -> Fig
     dataset : SpectrumDataset or SpectrumDatasetOnOff
     figsize : tuple of float
         Width and height in inches.
-
-    Returns
-    -------
-    figure : Figure
     """
     figure = plt.figure(figsize=figsize)
     ax_counts, ax_exposure, ax_edisp = (figure.add_subplot(1, 3, number) for number in (1, 2, 3))
@@ -144,7 +139,6 @@ def peek(dataset: "SpectrumBase", figsize: tuple[float, float] = (16, 4)) -> Fig
         kernel = dataset.central_edisp_kernel()
         plot_matrix(kernel, ax=ax_edisp, add_cbar=True)
     figure.tight_layout()
-    return figure
 
 
 def _of_region(data: Map) -> RegionNDMap:
