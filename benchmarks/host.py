@@ -52,7 +52,7 @@ def start_ups(repeat: int) -> Figures:
         "lightpool.data, .datasets, .makers": ["-c", "import lightpool.data, lightpool.datasets, lightpool.makers"],
         "the same, and regions": ["-c", "import lightpool.data, lightpool.datasets, lightpool.makers, regions"],
         "lightpool": ["-c", "import lightpool"],
-        "lightpool --help": ["-m", "lightpool.cli", "--help"],
+        "lightpool --help": ["-m", "lightpool", "--help"],
         "python alone": ["-c", "pass"],
     }
     if HAS_GAMMAPY:

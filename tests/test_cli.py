@@ -1,5 +1,8 @@
 """The command line, as a newcomer types it."""
 
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -99,3 +102,8 @@ def test_an_interrupted_reduction_says_how_it_goes_on(run, monkeypatch, crab_sto
 
 def test_the_command_prints_its_version(run):
     assert lightpool.__version__ in run("--version").output
+
+
+def test_the_package_is_the_command_too():
+    done = subprocess.run([sys.executable, "-m", "lightpool", "--version"], capture_output=True, text=True, check=True)
+    assert lightpool.__version__ in done.stdout

@@ -21,7 +21,7 @@ WITHOUT_GAMMAPY = [
 
 def test_every_package_and_module_is_either_public_or_private():
     there = {path.stem for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
-    there -= {"__init__"}
+    there -= {"__init__", "__main__"}
     named = [name.removeprefix("lightpool.") for name in [*PUBLIC, *PRIVATE] if name != "lightpool"]
     assert sorted(named) == sorted(there)
 

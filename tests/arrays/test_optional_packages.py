@@ -70,7 +70,7 @@ def test_the_command_is_called_by_its_path_where_the_environment_is_not_active(m
     script.parent.mkdir()
     monkeypatch.setattr(optional_packages.sys, "executable", str(script.with_name("python")))
     monkeypatch.setattr(optional_packages.shutil, "which", lambda name: None)
-    assert shlex.split(command_line()) == [str(script.with_name("python")), "-m", "lightpool.cli"]
+    assert shlex.split(command_line()) == [str(script.with_name("python")), "-m", "lightpool"]
     script.touch()
     assert shlex.split(command_line()) == [str(script)]
     monkeypatch.setattr(optional_packages.shutil, "which", lambda name: str(script))

@@ -96,7 +96,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
 def test_workers_end_without_a_trace_when_their_parent_is_ended(settings_of, tmp_path, sent, code):
     settings = settings_of(targets=[MAP | {"binsz": "0.01 deg"}], run={"chunk_size": 1})
     (tmp_path / "crab.yaml").write_text(settings.to_yaml())
-    command = [sys.executable, "-m", "lightpool.cli", "reduce", str(tmp_path / "crab.yaml"), "-n", "2"]
+    command = [sys.executable, "-m", "lightpool", "reduce", str(tmp_path / "crab.yaml"), "-n", "2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     chunks = Path(settings.output.folder) / "state" / "chunks"
     while not list(chunks.glob("*.json")) and process.poll() is None:

@@ -482,7 +482,7 @@ def test_killed_at_any_moment_and_resumed_it_gives_the_same_bits(settings_of, re
     settings = settings_of(f"killed{seed}", targets=[MAP, SPECTRUM], run={"chunk_size": 2})
     config = tmp_path / f"killed{seed}.yaml"
     config.write_text(settings.to_yaml())
-    command = [sys.executable, "-W", "ignore", "-m", "lightpool.cli", "reduce", str(config), "--resume", "-n", "2"]
+    command = [sys.executable, "-W", "ignore", "-m", "lightpool", "reduce", str(config), "--resume", "-n", "2"]
     n_kill = 0
     for _ in range(40):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

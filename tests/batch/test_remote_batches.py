@@ -348,7 +348,7 @@ def test_a_reduction_that_is_killed_goes_on(settings_of, served, tmp_path):
     settings = settings_of(observations={"datastore": f"{served.address}/store"}, run={"chunk_size": 1})
     path = tmp_path / "settings.yaml"
     path.write_text(settings.to_yaml())
-    process = subprocess.Popen([sys.executable, "-m", "lightpool.cli", "reduce", str(path), "--workers", "2"])
+    process = subprocess.Popen([sys.executable, "-m", "lightpool", "reduce", str(path), "--workers", "2"])
     folder = Path(settings.output.folder) / "state" / "chunks"
     while process.poll() is None and not list(folder.glob("*.json")):
         time.sleep(0.05)

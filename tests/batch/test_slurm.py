@@ -177,7 +177,7 @@ def test_a_terminated_program_cancels_its_jobs_and_can_be_resumed(settings_of, s
     (slurm / "waits").touch()
     path = slurm / "crab.yaml"
     path.write_text(settings_of(targets=[MAP]).to_yaml())
-    command = [sys.executable, "-m", "lightpool.cli", "reduce", str(path), "--cluster", "slurm:2"]
+    command = [sys.executable, "-m", "lightpool", "reduce", str(path), "--cluster", "slurm:2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     until = time.monotonic() + 120
     while len(list(slurm.glob("*.pid"))) < 2 and time.monotonic() < until:

@@ -57,7 +57,7 @@ def command_line() -> str:
         return "lightpool"
     if script.is_file():
         return shlex.quote(str(script))
-    return shlex.join([sys.executable or "python3", "-m", "lightpool.cli"])
+    return shlex.join([sys.executable or "python3", "-m", "lightpool"])
 
 
 def require_package(name: str, *, extra: str, purpose: str) -> ModuleType:

@@ -1,0 +1,5 @@
+"""``python -m lightpool`` is ``lightpool``."""
+
+from lightpool.cli import main
+
+main()

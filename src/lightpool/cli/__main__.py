@@ -1,5 +1,0 @@
-"""``python -m lightpool.cli`` is ``lightpool``."""
-
-from lightpool.cli import main
-
-main()
