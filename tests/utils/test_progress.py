@@ -9,6 +9,7 @@ import types
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 
+import numpy as np
 import pytest
 
 from lightpool.utils import notebook_bar, pbar
@@ -84,7 +85,7 @@ def test_a_bar_appears_during_a_first_item_that_takes_long(terminal, monkeypatch
                 assert appeared.wait(10)
 
 
-@pytest.mark.parametrize("wrong", ["yes", 2, [], 1.5, object()])
+@pytest.mark.parametrize("wrong", ["yes", 2, 1, 0.0, [], 1.5, object(), np.ones(2)])
 def test_a_wrong_argument_is_refused_before_the_work(wrong):
     with pytest.raises(TypeError, match="progress must be True, False, None, or a function"):
         drained([1], "things", progress=wrong)

@@ -144,7 +144,7 @@ def counted(what: str, total: int | None, progress: ProgressLike = None) -> Iter
     advance : function without arguments
         To be called, by any thread, when an item is done.
     """
-    if progress is not None and not callable(progress) and progress not in (True, False):
+    if progress is not None and not isinstance(progress, bool) and not callable(progress):
         raise TypeError(
             f"progress must be True, False, None, or a function of the numbers done and in total, got {progress!r}"
         )
