@@ -129,7 +129,7 @@ def test_the_check_of_some_runs_is_a_line_for_each_fault(damaged_store, tmp_path
     done = invoke("--runs", str(tmp_path / "runs.txt"))
     assert done.exit_code == 4
     assert "14  error    deadtime         data/run_000014.fits.gz[EVENTS]: " in done.stdout
-    assert done.stdout.splitlines()[-1] == "2 runs checked, 1 errors, 0 warnings"
+    assert done.stdout.splitlines()[-1] == "2 runs checked, 1 error, 0 warnings"
     for wrong in ("1,99", "no-such-file"):
         assert invoke("--runs", wrong).exit_code == 2
 

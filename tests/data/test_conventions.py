@@ -249,7 +249,7 @@ def test_the_lines_say_it_without_counting_it_as_a_fault(tmp_path):
     first, last = result.output.splitlines()[-2:]
     assert first.split()[:3] == ["store", "note", "convention"]
     assert "MAGIC, point-like" in first
-    assert last.startswith("1 runs checked, 0 errors, ")
+    assert last.startswith("1 run checked, 0 errors, ")
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_the_maps_of_hawc_are_recognized(shared):
     arguments = [str(folder), "--hdu-index", "hdu-index-table-NN-Crab.fits.gz", "--index-hdu", "6", "--obs-index"]
     lines = CliRunner().invoke(check, [*arguments, "obs-index-table-NN-Crab.fits.gz"]).output.splitlines()
     assert any("HAWC, responses as maps on the sky" in line for line in lines)
-    assert lines[-1].startswith("1 runs checked, 1 errors, ")
+    assert lines[-1].startswith("1 run checked, 1 error, ")
     conventions = Conventions()
     findings = list(check_data_store(opened, ["observations"], conventions=conventions))
     # The good times of this file do overlap, by a second.

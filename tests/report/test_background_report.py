@@ -70,13 +70,14 @@ def test_the_page_has_the_tables_and_their_plots(folder_of, axes, tables, titles
     ]
 
 
+@pytest.mark.slow
 def test_the_page_names_runs_in_no_group_and_links_its_files(folder_of):
     groups = [{"by": "column", "column": "OBS_ID", "edges": [0, 2.5, 4.5]}]
     folder = folder_of(groups=groups)
     done = CliRunner().invoke(main, ["report", str(folder), "--max-pictures", "1"])
     assert done.exit_code == 0, done.output
     page = (folder / "report.html").read_text()
-    assert "2 runs are in no group and in no table: 5, 6" in page
+    assert "2 runs in no group and in no table: 5, 6" in page
     assert '<b id="n-ungrouped">2</b>' in page
     assert "Only the first 1 groups are plotted" in page
     assert [row[7] for row in rows_of(page, "run-table")][-2:] == ["\N{EN DASH}"] * 2

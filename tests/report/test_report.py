@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import astropy.units as u
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -20,8 +21,10 @@ from lightpool.config import Settings
 from lightpool.datasets import MapDataset, MapDatasetOnOff, SpectrumDatasetOnOff
 from lightpool.errors import ResumeError
 from lightpool.makers import ExcessMapEstimator
+from lightpool.maps import MapAxis, WcsGeom
 from lightpool.report import write_report
 from lightpool.report.source_statistics import AtSource, by_night, cumulated, runs_of, theta_squared_of
+from lightpool.report.stacks import stack_view
 from lightpool.stats import WStatCountsStatistic
 
 NOTHING = "\N{EN DASH}"
@@ -226,6 +229,7 @@ def test_ring_results_have_the_off_counts_of_the_pixel_of_the_source(crab_store,
     assert whole == pytest.approx(float(dataset.background.data[dataset.mask_safe.data].sum()), abs=0.06)
 
 
+@pytest.mark.slow
 def test_without_a_background_there_is_no_significance(crab_store, tmp_path):
     target = SETTINGS["targets"][1]
     target = target | {"makers": target["makers"][:1]}
@@ -238,6 +242,23 @@ def test_without_a_background_there_is_no_significance(crab_store, tmp_path):
     assert page.tiles["spectrum"]["significance"] == NOTHING
     assert page.tiles["spectrum"]["excess"] == NOTHING
     assert len(page.images) == 2, "theta squared, threshold; no rate, no significance, no empty norm"
+
+
+def test_pixels_in_which_nothing_is_counted_and_nothing_expected_have_no_significance(tmp_path, monkeypatch):
+    geom = WcsGeom.create(npix=30, binsz=0.1, axes=[MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)])
+    dataset = MapDataset.create(geom, name="crab")
+    dataset.background.data[:, :, 15:] = 1.0
+    dataset.counts.data[:, :, 15:] = np.random.default_rng(1).poisson(1.0, dataset.counts.data[:, :, 15:].shape)
+    dataset.mask_safe.data[...] = True
+    dataset.write(tmp_path / "crab.fits")
+    drawn = []
+    monkeypatch.setattr("lightpool.plot.report.plot_significances", lambda sqrt_ts, mask: drawn.append(sqrt_ts) or [])
+    folders = {"observations": {"datastore": str(tmp_path)}, "output": {"folder": str(tmp_path)}}
+    settings = Settings.from_dict({**SETTINGS, **folders})
+    stack_view(tmp_path / "crab.fits", settings, [], has_plots=True)
+    known = np.isfinite(drawn[0].data)
+    assert known[:, 15:].all()
+    assert not known[:, :12].any(), "further than the radius of the circles from what is known"
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from lightpool.irf import EDispKernel, load_irf_dict_from_file
 from lightpool.makers import BackgroundSums
 from lightpool.maps import Geom, Map, MapAxes
 from lightpool.typing import JSONValue
+from lightpool.utils.text import number_of
 
 __all__ = ["FileDescription", "describe_file"]
 
@@ -156,7 +157,7 @@ def _gti_facts(gti: GTI | None) -> Facts:
     if gti is None or not len(gti):
         return {"good times": "none"}
     first, last = gti.time_start.min().utc.iso, gti.time_stop.max().utc.iso
-    return {"good times": f"{len(gti)} intervals, {gti.time_sum.to('h'):.3f} from {first} to {last} UTC"}
+    return {"good times": f"{number_of(len(gti), 'interval')}, {gti.time_sum.to('h'):.3f} from {first} to {last} UTC"}
 
 
 def _events_facts(file: FitsFile) -> Facts:

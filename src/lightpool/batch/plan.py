@@ -25,6 +25,7 @@ from lightpool.errors import ConfigError, RemoteFileError
 from lightpool.fits import read_text
 from lightpool.fits.remote import REMOTE_CACHE
 from lightpool.utils.html import ShownInNotebooks
+from lightpool.utils.text import number_of
 
 __all__ = ["Cost", "Plan", "make_plan"]
 
@@ -98,8 +99,8 @@ class Plan(ShownInNotebooks):
     def __str__(self) -> str:
         run = self.settings.run
         time = "" if self.livetime is None else f", {self.livetime / 3600:.1f} h of livetime"
-        lines = [f"{len(self.obs_ids)} observations of {self.settings.observations.datastore}{time}"]
-        lines += [f"{len(self.chunks)} chunks of up to {run.chunk_size} observations", ""]
+        lines = [f"{number_of(len(self.obs_ids), 'observation')} of {self.settings.observations.datastore}{time}"]
+        lines += [f"{number_of(len(self.chunks), 'chunk')} of up to {number_of(run.chunk_size, 'observation')}", ""]
         if isinstance(self.settings, Settings):
             lines += self._stack_lines(self.settings)
         elif isinstance(self.settings, BackgroundSettings):

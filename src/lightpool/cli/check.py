@@ -46,6 +46,7 @@ def check(
     import json
 
     from lightpool.cli.console import ExitCode, ended_by_errors
+    from lightpool.utils.text import number_of
 
     with ended_by_errors(), _quiet():
         from lightpool.data.store.checks import check_data_store
@@ -70,7 +71,8 @@ def check(
     else:
         for found in findings:
             say(_line(found, store))
-        say(f"{len(obs_ids)} runs checked, {n_error} errors, {n_warning} warnings")
+        counts = number_of(n_error, "error"), number_of(n_warning, "warning")
+        say(f"{number_of(len(obs_ids), 'run')} checked, {', '.join(counts)}")
     sys.exit(ExitCode.DAMAGED if n_error else ExitCode.OK)
 
 

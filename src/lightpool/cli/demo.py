@@ -109,6 +109,7 @@ def simulate(
 
     from lightpool.cli.console import ended_by_errors
     from lightpool.simulate import PointSource, simulate_store
+    from lightpool.utils.text import number_of
 
     source = PointSource()
     source = replace(source, norm=flux * source.norm)
@@ -123,4 +124,4 @@ def simulate(
             point_like=point_like,
             overwrite=overwrite,
         )
-    say(f"{n_obs} runs in {folder}; lightpool.data.DataStore.from_dir('{folder}') opens them")
+    say(f"{number_of(n_obs, 'run')} in {folder}; lightpool.data.DataStore.from_dir('{folder}') opens them")

@@ -2,6 +2,8 @@
 
 import re
 
+from lightpool.utils.text import number_of
+
 __all__ = ["FRAMES", "coordinates_of_text"]
 
 FRAMES = ("icrs", "galactic", "fk5", "fk4")
@@ -108,4 +110,4 @@ def _why(text: str) -> str:
     n = len(re.findall(_NUMBER, text))
     if n == 2:
         return ", as what stands beside its two numbers is no unit of angles"
-    return f", as it has {n} number{'s' if n > 1 else ''}"
+    return f", as it has {number_of(n, 'number')}"

@@ -8,8 +8,9 @@ from astropy.time import Time
 
 from lightpool.data.tables.event_columns import EventColumns
 from lightpool.maps.geoms.geom_card import position_text
-from lightpool.utils.html import MAX_ROWS, Card, Html, Picture, Section, fields, grid, note, number_of, pictures
+from lightpool.utils.html import MAX_ROWS, Card, Html, Picture, Section, fields, grid, note, pictures
 from lightpool.utils.on_demand import DeferredMapping
+from lightpool.utils.text import number_of
 
 __all__ = ["MAX_EVENTS", "draw_preview", "event_card", "gti_card", "time_text"]
 
@@ -121,7 +122,7 @@ def event_card(events: EventsToShow, keywords: Mapping[str, Any]) -> Card:
         [
             Section("Plot", plot, is_open=True, only_alone=True),
             Section("Summary", summary, is_open=True),
-            Section("Columns", lambda: _columns(events.columns), f"{len(events.columns.columns)} columns"),
+            Section("Columns", lambda: _columns(events.columns), number_of(len(events.columns.columns), "column")),
             Section("Header", lambda: fields({key: str(value) for key, value in keywords.items()}), "keywords"),
         ],
     )

@@ -11,7 +11,8 @@ from lightpool.data.event_list import EventList
 from lightpool.data.gti import GTI
 from lightpool.data.tables.time_reference import TimeInterval
 from lightpool.utils.deviations import deviates
-from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, fields, number_of
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, fields
+from lightpool.utils.text import number_of
 
 __all__ = ["ObservationFilter", "in_good_times", "seconds_outside"]
 

@@ -20,21 +20,10 @@ from lightpool.data.event_list import EventList
 from lightpool.data.files.hdu_location import HDULocation
 from lightpool.fits import Place, TableData, is_address
 from lightpool.maps.geoms.geom_card import position_text
-from lightpool.utils.html import (
-    MAX_ROWS,
-    Card,
-    Html,
-    Section,
-    ShownInNotebooks,
-    fields,
-    grid,
-    nested,
-    note,
-    number_of,
-    pictures,
-)
+from lightpool.utils.html import MAX_ROWS, Card, Html, Section, ShownInNotebooks, fields, grid, nested, note, pictures
 from lightpool.utils.on_demand import Deferred
 from lightpool.utils.secret_texts import hide_secrets
+from lightpool.utils.text import number_of
 
 __all__ = ["observation_card", "observations_card", "store_card"]
 
@@ -127,7 +116,7 @@ def observation_card(observation: ObservationToShow) -> Card:
         [
             Section("Plot", plot, is_open=True, only_alone=True),
             Section("Summary", summary, is_open=True, only_alone=True),
-            Section("Parts", lambda: _parts(parts), f"{len(observation.available_hdus)} parts"),
+            Section("Parts", lambda: _parts(parts), number_of(len(observation.available_hdus), "part")),
         ],
     )
 
@@ -225,10 +214,14 @@ def store_card(title: str, hdus: TableData | Table, observations: TableData | Ta
     return Card(
         title,
         "",
-        [number_of(n, "observation"), f"{len(hdus)} HDUs"],
+        [number_of(n, "observation"), number_of(len(hdus), "HDU")],
         [
             Section("Summary", summary, is_open=True),
-            Section("Observations", index, "" if observations is None else f"{len(observations)} rows of the index"),
+            Section(
+                "Observations",
+                index,
+                "" if observations is None else f"{number_of(len(observations), 'row')} of the index",
+            ),
         ],
     )
 

@@ -36,11 +36,11 @@ from lightpool.utils.html import (
     grid,
     nested,
     note,
-    number_of,
     pictures,
     times,
 )
 from lightpool.utils.on_demand import Deferred
+from lightpool.utils.text import number_of
 
 __all__ = ["ViewOfDataset", "dataset_card", "datasets_card", "known_maps"]
 

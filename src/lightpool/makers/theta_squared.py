@@ -22,6 +22,7 @@ from lightpool.maps.regions.pixel_regions import circle_region
 from lightpool.maps.regions.sky_regions import region_center
 from lightpool.stats import WStatCountsStatistic
 from lightpool.utils.deprecations import deprecated
+from lightpool.utils.text import number_of
 
 __all__ = ["ObservedThetaSquared", "ThetaSquaredTable", "make_theta_squared_table"]
 
@@ -160,7 +161,8 @@ class ThetaSquaredTable(Described):
             weighted_alpha, livetime = weighted_alpha + each.livetime / each.n_off, livetime + each.livetime
         if not livetime > 0:
             raise ValueError(
-                f"{n_observation} observations have no livetime, so alpha is undefined; give observations with livetime"
+                f"no livetime in {number_of(n_observation, 'observation')}, so alpha is undefined; "
+                "give observations with livetime"
             )
         alpha = np.full(n_bin, weighted_alpha / livetime)
         columns: dict[str, ArrayLike | u.Quantity] = {

@@ -19,7 +19,8 @@ from lightpool.arrays.devices.memory import format_bytes, n_bytes_of
 from lightpool.maps.axes.axis_cards import axes_in_a_line
 from lightpool.maps.deferred_quantity import DeferredQuantity
 from lightpool.maps.geoms.geom import Geom
-from lightpool.utils.html import Card, Html, Picture, Section, fields, nested, note, number_of, pictures, times
+from lightpool.utils.html import Card, Html, Picture, Section, fields, nested, note, pictures, times
+from lightpool.utils.text import number_of
 
 __all__ = ["MAX_VALUES", "known_meta", "map_card", "map_row", "reason_not_shown", "values_to_show"]
 

@@ -11,7 +11,8 @@ from lightpool.maps.core import Map
 from lightpool.maps.fits_format import MAP_KINDS
 from lightpool.maps.geoms.geom import Geom
 from lightpool.typing import PathInput
-from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, nested, number_of
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, nested
+from lightpool.utils.text import number_of
 
 __all__ = ["Maps"]
 

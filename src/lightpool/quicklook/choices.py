@@ -19,6 +19,7 @@ from lightpool.errors import ConfigError, LightpoolError
 from lightpool.fits import Place
 from lightpool.quicklook.runs import Responses, nearby_runs, survey_responses
 from lightpool.quicklook.targets import find_source
+from lightpool.utils.text import number_of
 
 __all__ = ["Choices", "Wishes", "choose_settings"]
 
@@ -334,11 +335,7 @@ class _Plan:
         else:
             notes.append(("Map", "none: the responses are point-like, and only hold in the region of the source"))
         size = "directional cut of the responses" if is_pointlike else f"circle of {self.radius:g} deg"
-        off = (
-            f"{self.n_off} OFF region{'s' if self.n_off > 1 else ''} about the pointing"
-            if is_pointlike
-            else "reflected regions"
-        )
+        off = f"{number_of(self.n_off, 'OFF region')} about the pointing" if is_pointlike else "reflected regions"
         psf = "; no correction for the containment: no PSF" if self.has_map and "psf" not in self.required else ""
         notes += [
             ("Spectrum", f"{size}, {off}{psf}"),
@@ -355,7 +352,7 @@ class _Plan:
         if self.is_energy_given:
             return "the lower end as given"
         n = self.responses.n_opened
-        of_runs = f"of {n} run{'s' if n > 1 else ''}"
+        of_runs = f"of {number_of(n, 'run')}"
         if self.responses.has_thresholds:
             return f"from the lowest threshold in the files {of_runs}"
         return f"from where the effective area {of_runs} reaches 10% of its maximum, as the files name no threshold"

@@ -12,6 +12,7 @@ from lightpool.config.sources import known_source, name_key
 from lightpool.data import DataStore
 from lightpool.errors import ConfigError, LightpoolError
 from lightpool.utils.pbar import tracked
+from lightpool.utils.text import number_of
 
 __all__ = ["ObservedTarget", "find_source", "list_of_targets", "observed_targets"]
 
@@ -41,7 +42,7 @@ class ObservedTarget:
     n_run: int
 
     def __str__(self) -> str:
-        runs = f"{self.n_run} run{'s' if self.n_run > 1 else ''}"
+        runs = number_of(self.n_run, "run")
         if self.position is None:
             return f"{self.name!r}: {runs}, position unknown"
         where = f"RA {self.position.ra.deg:.4f} deg, Dec {self.position.dec.deg:+.4f} deg"

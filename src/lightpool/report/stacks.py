@@ -179,8 +179,13 @@ def _excess_maps(dataset: MapDataset, source: Source | None) -> tuple[SkyMap | N
         maps = estimator.run(dataset)
     except (LightpoolError, ValueError):
         return None, None, ""
-    sqrt_ts, excess = (_image_of(maps[name]) for name in ("sqrt_ts", "npred_excess"))
-    if not np.isfinite(np.asarray(sqrt_ts.data)).any():
+    sqrt_ts, excess, counts, n_bkg = (
+        _image_of(maps[name]) for name in ("sqrt_ts", "npred_excess", "counts", "npred_background")
+    )
+    # The estimator has 0 where nothing is counted and nothing expected, which would be a peak in the distribution.
+    is_known = (np.asarray(counts.data) > 0) | (np.asarray(n_bkg.data) > 0)
+    sqrt_ts.data = np.where(is_known, np.asarray(sqrt_ts.data), np.nan)
+    if not np.isfinite(sqrt_ts.data).any():
         return None, None, ""
     return sqrt_ts, excess, f"in circles of {estimator.correlation_radius:.3g} around each pixel, safe energies"
 

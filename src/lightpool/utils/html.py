@@ -30,7 +30,6 @@ __all__ = [
     "grid",
     "nested",
     "note",
-    "number_of",
     "pictures",
     "preformatted",
     "shown",
@@ -96,18 +95,6 @@ def times(numbers: Iterable[object]) -> str:
     '4 × 50 × 50'
     """
     return " \u00d7 ".join(map(str, numbers))
-
-
-def number_of(n: int, noun: str) -> str:
-    """Return how many things there are.
-
-    Examples
-    --------
-    >>> from lightpool.utils.html import number_of
-    >>> number_of(1, "bin"), number_of(2500, "event")
-    ('1 bin', '2,500 events')
-    """
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def fields(rows: Mapping[str, object]) -> Html:

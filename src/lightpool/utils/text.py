@@ -1,8 +1,8 @@
-"""Text from files, made safe to display."""
+"""Numbers of things in sentences, and text from files, made safe to display."""
 
 import re
 
-__all__ = ["printable"]
+__all__ = ["number_of", "printable"]
 
 _NOT_PRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\ufff9-\ufffb]"
@@ -23,3 +23,15 @@ def printable(text: object) -> str:
     'Crab\\x1b[31m'
     """
     return _NOT_PRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), str(text))
+
+
+def number_of(n: int, noun: str) -> str:
+    """Return how many things there are.
+
+    Examples
+    --------
+    >>> from lightpool.utils.text import number_of
+    >>> number_of(1, "bin"), number_of(2500, "event")
+    ('1 bin', '2,500 events')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -23,6 +23,7 @@ from lightpool.config.batch_settings import BatchSettings
 from lightpool.config.kinds import settings_from_dict
 from lightpool.errors import ConfigError, FormatError
 from lightpool.fits import BinTableHDU, read_fits, table_to_hdu
+from lightpool.utils.text import number_of
 
 __all__ = ["Provenance", "prov_document", "read_provenance"]
 
@@ -124,9 +125,9 @@ class Provenance:
         failed = [outcome for outcome in self.outcomes if outcome.status == "failed"]
         lines = [f"Made by lightpool {self.versions.get('lightpool', '')} from {self.begun} to {self.ended}"]
         lines += [f"  {name} {version}" for name, version in self.versions.items() if name != "lightpool"]
-        lines += ["", f"{len(self.outcomes)} observations, of which {len(failed)} failed"]
+        lines += ["", f"{number_of(len(self.outcomes), 'observation')}, of which {len(failed)} failed"]
         lines += [f"  {each.obs_id}: {each.step} failed with {each.error}" for each in failed]
-        lines += ["", f"{len(self.inputs)} input files"]
+        lines += ["", f"{number_of(len(self.inputs), 'input file')}"]
         lines += [f"  {file.sha256[:12]}  {file.path}" for file in self.inputs]
         lines += ["", *(["Files added up"] if self.settings is None else ["Settings", "", self.settings.to_yaml()])]
         return "\n".join(lines)

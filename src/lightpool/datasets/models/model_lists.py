@@ -17,7 +17,8 @@ from lightpool.datasets.models.parameters import CovarianceLike, Parameters, che
 from lightpool.datasets.models.spectral_norms import NormSpectralModel
 from lightpool.errors import ConfigError, FormatError
 from lightpool.typing import GammapyObject, PathInput
-from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, nested, number_of
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, nested
+from lightpool.utils.text import number_of
 
 if TYPE_CHECKING:
     pass

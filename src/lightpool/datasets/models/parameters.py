@@ -14,7 +14,8 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy
 from lightpool.typing import QuantityLike, UnitLike
-from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, grid, note, number_of
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, grid, note
+from lightpool.utils.text import number_of
 
 __all__ = ["CovarianceLike", "Parameter", "Parameters", "checked_covariance"]
 

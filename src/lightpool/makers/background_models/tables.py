@@ -25,7 +25,8 @@ from lightpool.makers.background_models.rates import (
 from lightpool.makers.background_models.sums import BackgroundSums, RunRow
 from lightpool.makers.core import Described
 from lightpool.maps import MapAxis
-from lightpool.utils.html import MAX_ROWS, Card, Html, Section, ShownInNotebooks, nested, number_of
+from lightpool.utils.html import MAX_ROWS, Card, Html, Section, ShownInNotebooks, nested
+from lightpool.utils.text import number_of
 
 __all__ = ["BackgroundModels", "BackgroundTableMaker"]
 
@@ -113,7 +114,7 @@ class BackgroundTableMaker(Described):
                 f"{', '.join(name for each in by for name, _ in each.bins(sums)) or 'all runs'}"
             )
         if len(ungrouped):
-            log.warning("%d runs are in no group and in no model: %s", len(ungrouped), _some(ungrouped))
+            log.warning("%s in no group and in no model: %s", number_of(len(ungrouped), "run"), _some(ungrouped))
         fine = sums.energy_axis.edges.to_value("TeV")
         kept = np.arange(len(fine)) if self.energy_axis is None else _places(self.energy_axis, fine)
         counts = [sum_between(sums.total_counts(group.rows).astype(float), kept) for group in groups]

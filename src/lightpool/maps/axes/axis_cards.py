@@ -8,7 +8,8 @@ import numpy as np
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from lightpool.utils.html import MAX_ROWS, Card, Html, Section, fields, grid, nested, number_of
+from lightpool.utils.html import MAX_ROWS, Card, Html, Section, fields, grid, nested
+from lightpool.utils.text import number_of
 
 __all__ = ["axes_card", "axes_table", "label_axis_card", "node_axis_card", "range_text", "time_axis_card"]
 
