@@ -22,6 +22,7 @@ def test_few_public_parameters_and_returns_have_no_type():
     assert returns.fraction <= 0.03, "\n".join(returns.against)
 
 
+@pytest.mark.slow
 def test_functions_of_several_parameters_describe_them():
     undocumented = without_parameters_section(PATHS)
     assert undocumented.fraction <= 0.15, "\n".join(undocumented.against)

@@ -97,6 +97,7 @@ def announcements():
     return found
 
 
+@pytest.mark.slow
 def test_the_page_lists_each_announcement_with_the_modules_that_make_it():
     listed = {}
     part = PAGE.read_text().partition("## Announcements")[2].partition("\n## ")[0]

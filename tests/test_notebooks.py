@@ -344,6 +344,7 @@ EMPTY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", EMPTY)
 def test_what_is_empty_or_not_finite_is_shown_without_error_or_warning(name):
@@ -393,6 +394,7 @@ def test_metadata_of_any_length_take_little_space():
 # --- names and texts of anybody
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(min_size=1, max_size=40))
 def test_names_labels_and_metadata_of_any_text_are_escaped(text):
@@ -433,6 +435,7 @@ PRINTED += " FixedPointingInfo EffectiveAreaTable2D Background3D EDispKernel Map
 PRINTED += " SpectrumDatasetOnOff FoVBackgroundModel CashCountsStatistic SafeMaskMaker"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRINTED.split())
 def test_the_numbers_of_print_are_in_the_html(objects, name):
     # dates have another form; printing first computes what waits

@@ -162,6 +162,7 @@ def test_only_a_few_counts_are_summed_one_by_one(image, is_listed):
     assert (CountList.of(image, (2, 2), 5) is not None) == is_listed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reach", [(2, 5), (5, 2), (7, 7), (140, 140)])
 def test_counts_summed_one_by_one_are_those_in_each_ring(reach):
     image = np.zeros((reach[0] + 1, reach[1] + 1))

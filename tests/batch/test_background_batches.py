@@ -88,6 +88,7 @@ def reduced(settings, executor=None, **options):
     return run_batch(make_plan(settings), executor, **options)
 
 
+@pytest.mark.slow
 def test_the_sums_are_those_of_the_maker(settings_of, crab_store):
     settings = settings_of(background=FLAT)
     result = reduced(settings)
@@ -141,7 +142,7 @@ def test_killed_and_resumed_it_gives_the_same_bits(settings_of, tmp_path):
     config = tmp_path / "killed.yaml"
     config.write_text(killed.to_yaml())
     chunks = Path(killed.output.folder) / "state/chunks"
-    command = [sys.executable, "-m", "lightpool.cli", "background", str(config), "--resume"]
+    command = [sys.executable, "-m", "lightpool", "background", str(config), "--resume"]
     process = subprocess.Popen(command)
     while process.poll() is None and not list(chunks.glob("*.json")):
         time.sleep(0.005)
@@ -253,7 +254,7 @@ def test_without_any_run_there_is_no_table(settings_of, crab_store, tmp_path, ca
 def test_runs_in_no_group_are_reported(settings_of, caplog):
     settings = settings_of(groups=[{"by": "column", "column": "OBS_ID", "edges": [0, 2.5, 4.5]}])
     result = reduced(settings)
-    assert "2 runs are in no group and in no model: 5, 6" in caplog.text
+    assert "2 runs in no group and in no model: 5, 6" in caplog.text
     runs = Table.read(result.files[2])
     assert list(np.ma.filled(runs["GROUP"], "") == "") == [False] * 4 + [True] * 2
     groups = Table.read(result.files[1])

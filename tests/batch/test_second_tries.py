@@ -35,6 +35,7 @@ class Large(np.ndarray):
     """Array that can be watched."""
 
 
+@pytest.mark.slow
 def test_what_did_not_fit_is_gone_when_it_is_tried_again(settings_of, monkeypatch):
     plain, made, left = DatasetsMaker.make_dataset, [], []
     plain_reduce = reduce_module.Reducer.reduce

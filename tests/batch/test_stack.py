@@ -194,6 +194,7 @@ def test_duplicates_are_added_if_asked_for(rings, tmp_path):
     assert counts[0] == 2 * counts[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [ring_of, spectrum_of])
 def test_an_observation_in_two_files_is_refused(make, tmp_path):
     make(1, 5000).write(tmp_path / "a.fits")

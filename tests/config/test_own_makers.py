@@ -325,6 +325,7 @@ def test_the_version_of_a_package_is_that_of_all_its_files(tmp_path, monkeypatch
     assert own_code(settings) != found
 
 
+@pytest.mark.slow
 def test_makers_of_lightpool_can_be_named_in_this_way_too_and_have_no_version_of_their_own(tmp_path):
     step = {"type": "lightpool.makers:SafeMaskMaker", "methods": ["offset-max"], "offset_max": "1 deg"}
     settings = settings_of(map_target(makers=[{"type": "MapDatasetMaker"}, step])).resolved(tmp_path)

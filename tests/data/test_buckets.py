@@ -59,6 +59,7 @@ def test_an_object_that_changes_is_read_again(bucket):
     assert bucket.sent.count("store/data/run_1.fits") == 2
 
 
+@pytest.mark.slow
 def test_what_is_not_there_or_not_allowed_is_told_apart(bucket, monkeypatch):
     assert not address_exists("s3://bucket/store/none.fits")
     for address in ("s3://bucket/store/none.fits", "s3://other/run.fits"):

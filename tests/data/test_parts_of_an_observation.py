@@ -18,6 +18,7 @@ def observation(crab_store):
     return DataStore.from_dir(crab_store).obs(1)
 
 
+@pytest.mark.slow
 def test_parts_are_where_they_come_from_until_they_are_changed(observation):
     parts = observation.parts
     assert parts == observation.locations

@@ -56,6 +56,7 @@ def spread_of(path):
     return run, [code for code in found if code.startswith("pointing")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "rows", "expected"),
     [
@@ -148,6 +149,7 @@ def pointing_columns(time, lon, lat, unit="deg", of_lon="D"):
 NAN = np.nan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("of_pointing", "expected"),
     [

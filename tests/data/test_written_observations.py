@@ -123,6 +123,7 @@ def assert_same_response(found, expected):
         assert_same_map(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RESPONSES)
 def test_each_response_is_read_as_it_was_written(tmp_path, name, caplog):
     written = observation(tmp_path, RESPONSES[name])

@@ -114,6 +114,7 @@ def test_the_first_hdu_is_found_by_its_name_too(tmp_path):
     assert (hdulist.index_of("COUNTS"), hdulist.index_of("PRIMARY")) == (0, 0)
 
 
+@pytest.mark.slow
 def test_what_is_known_of_the_bytes_ends_with_the_hdus(path):
     gc.collect()
     before = len(_BYTES)

@@ -28,6 +28,7 @@ def canvas():
     plt.switch_backend(backend)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["aeff", "edisp", "gauss_psf", "bkg_3d"])
 def test_peek_draws_one_figure(name):
     ALL[name]().peek()
@@ -118,6 +119,7 @@ def test_a_table_that_depends_on_the_direction_is_drawn_with_labels(kind):
     assert all(ax.get_ylabel() for ax in plt.gcf().axes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [EffectiveAreaTable3D, EffectiveAreaTablePolar], ids=lambda kind: kind.tag)
 def test_curves_are_those_of_four_directions(kind):
     ax = asymmetric(kind).plot_energy_dependence(offset=[0, 1.5] * u.deg)

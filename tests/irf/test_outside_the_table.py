@@ -255,6 +255,7 @@ def test_only_the_places_where_the_table_is_empty_are_integrated_in_parts(backen
     assert rates(backend, table, edges, lon=9.0)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_pixel_next_to_those_that_are_integrated_in_parts_is_as_if_it_were_alone(backend):
     table = steep("float64")
     table.data[:3, 0] = 0

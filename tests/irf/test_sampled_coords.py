@@ -21,6 +21,7 @@ def events(n_event, name="energy_true"):
     return MapCoord.create({"skycoord": position, name: np.full(n_event, 3.0) * u.TeV})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [PSFMap, RecoPSFMap])
 def test_events_are_spread_as_the_psf_says(device, kind):
     name = kind.required_axes[-1]
@@ -34,6 +35,7 @@ def test_events_are_spread_as_the_psf_says(device, kind):
     assert_array_equal(found[name].to_value("TeV"), 3)
 
 
+@pytest.mark.slow
 def test_energies_are_spread_as_the_dispersion_says(device):
     density = np.exp(-0.5 * ((MIGRA.center.value - 1.1) / 0.2) ** 2)[:, None, None]
     geom = GEOM.to_cube([MIGRA, TRUE])

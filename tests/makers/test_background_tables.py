@@ -82,7 +82,7 @@ def test_runs_are_grouped_by_what_the_user_asks_for(caplog):
         models = run(sums, [GroupRunsBy.zenith([0, 30, 60])])
     assert names_of(models) == {"zenith 0 to 30": [1, 2], "zenith 30 to 60": [3, 4, 5]}
     assert models.ungrouped.tolist() == [6]
-    assert "1 runs are in no group and in no model: 6" in caplog.text
+    assert "1 run in no group and in no model: 6" in caplog.text
     crossed = run(sums, [GroupRunsBy.zenith([0, 30, 90]), GroupRunsBy.azimuth(2)])
     assert names_of(crossed) == {
         "zenith 0 to 30, north": [1, 2],

@@ -80,6 +80,7 @@ def test_a_stack_for_each_type_is_that_of_a_run_of_its_own(device, typed):
     assert not np.array_equal(*(to_host(each.exposure.data) for each in found))
 
 
+@pytest.mark.slow
 def test_the_types_together_have_all_events_once(device, typed):
     makers = [MapDatasetMaker(["counts", "exposure"])]
     found = DatasetsMaker(makers, response_sets="files").run(empty(name="crab"), runs(typed))
@@ -148,6 +149,7 @@ def test_processes_make_the_same_datasets(typed, stack):
         np.testing.assert_allclose(one.exposure.data, other.exposure.data, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_events_of_no_type_and_of_two_are_counted(odd, caplog):
     makers = [MapDatasetMaker(["counts"])]
     (observation,) = runs(odd, 2)

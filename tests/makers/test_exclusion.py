@@ -54,6 +54,7 @@ def excluded(found):
     return found.mask.geom.separation(SOURCE)[~to_host(found.mask.data)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("maker", [ring(), FoVBackgroundMaker()], ids=lambda maker: maker.tag)
 def test_with_a_source_the_exclusion_converges_to_it(backend, crab_store, maker):
     found = finder().run(reduced(crab_store), maker)

@@ -297,6 +297,7 @@ class TestHorizon:
         coarse, fine = (self.make(observation, tilted, geom, step).data for step in (2 * u.deg, 0.2 * u.deg))
         assert_allclose(coarse.sum(), fine.sum(), rtol=1e-3)
 
+    @pytest.mark.slow
     def test_steps_start_at_zero_and_end_with_the_observation(self, observation):
         pointing = FixedPointingInfo(fixed_icrs=observation.pointing_radec)
         location = observation.observatory_earth_location

@@ -144,6 +144,7 @@ def test_the_exclusion_takes_events_and_acceptance_of_the_same_pixels(backend, c
     assert not to_host(some.mask_safe.data)[0, gone].any()
 
 
+@pytest.mark.slow
 def test_runs_match_by_zenith_and_time_and_not_with_themselves(empty_store):
     runs = runs_of(empty_store)
     assert [off.obs_id for off in maker(runs).matching(runs[1])] == [1, 3, 4]

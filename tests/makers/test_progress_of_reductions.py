@@ -59,6 +59,7 @@ def test_every_observation_is_counted(empty, observations, how):
         assert_array_equal(to_host(one.counts.data), to_host(other.counts.data))
 
 
+@pytest.mark.slow
 @IN_ANY_WAY
 def test_every_observation_of_several_types_is_counted_once(empty, crab_store, tmp_path, how):
     store = with_types(

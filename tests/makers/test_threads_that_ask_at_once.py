@@ -105,6 +105,7 @@ ASKED = {
 }
 
 
+@pytest.mark.slow
 def test_a_growing_stack_is_settled_once(empty, observations):
     makers = [MapDatasetMaker(), SafeMaskMaker(["offset-max"]), RingBackgroundMaker("0.4 deg", "0.4 deg")]
     single = DatasetsMaker(makers, stack_datasets=False).run(empty(), observations[:2])

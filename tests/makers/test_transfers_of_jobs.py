@@ -134,6 +134,7 @@ def test_runs_with_the_same_responses_send_them_once(place, empty, runs, exclusi
     assert transfers.to_device == Transfers(1, n_bytes_of_events(first))
 
 
+@pytest.mark.slow
 def test_a_chain_of_makers_reads_once_at_its_end_and_each_map_once_when_it_is_written(
     place, empty, runs, exclusion, tmp_path
 ):

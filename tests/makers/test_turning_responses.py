@@ -226,6 +226,7 @@ def test_the_field_turns_by_little_between_two_times_wherever_it_is(location, de
         before = lon, lat
 
 
+@pytest.mark.slow
 def test_a_field_that_does_not_turn_yet_is_watched_until_it_does():
     """In the east the speed of the rotation is zero for a moment, and not for the hours that follow."""
     location, times = PALMA, START + np.linspace(-6, 0, 2000) * u.h

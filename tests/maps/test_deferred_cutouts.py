@@ -265,6 +265,7 @@ class Maps:
 OPERATIONS = [name for name in vars(Maps) if not name.startswith("_")]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(

@@ -45,6 +45,7 @@ def kernel():
     return PSFKernel.from_gauss(WcsGeom.create(width=2.02, binsz=0.02, axes=[TRUE]), sigma=0.4 * u.deg)
 
 
+@pytest.mark.slow
 def test_convolved_maps_keep_their_sums(device):
     m = two_sources()
     convolved = m.convolve(kernel())

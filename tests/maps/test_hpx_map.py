@@ -354,6 +354,7 @@ def test_maps_are_plotted_as_images_and_as_polygons():
         in_disc().plot(method="poly")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nest", [True, False])
 @pytest.mark.parametrize("frame", ["icrs", "galactic"])
 @pytest.mark.parametrize("nside", [[8, 16], [32, 8]])

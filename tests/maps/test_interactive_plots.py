@@ -32,6 +32,7 @@ def drawn(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_each_place_of_the_sliders_draws_its_image(drawn):
     geom = WcsGeom.create(npix=3, binsz=1, axes=[ENERGY, LabelMapAxis(["a", "b"], name="kind")])
     Map.from_geom(geom, data=np.arange(36.0).reshape(geom.data_shape)).plot_interactive(cmap="gray")

@@ -19,6 +19,7 @@ def positions():
     return rng.uniform(0, 360, 400_000), np.rad2deg(np.arcsin(rng.uniform(-1, 1, 400_000)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", ["icrs", "galactic"])
 @pytest.mark.parametrize(
     ("centers", "radius"),

@@ -23,6 +23,7 @@ def disc(geom, radius, inside=True):
     return np.broadcast_to((distance < radius) == inside, geom.data_shape).copy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("binsz", "new_binsz"), [(0.02, 0.2), (0.04, 0.2), (1.0, 0.2), (0.1, 0.2), (0.3, 0.2), (0.2, 0.2), (0.05, 0.13)]
 )

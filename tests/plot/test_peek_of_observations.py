@@ -67,6 +67,7 @@ def test_an_effective_area_of_a_region_is_drawn_over_the_energies():
     assert "True Energy" in ax.get_xlabel()
 
 
+@pytest.mark.slow
 def test_tables_that_are_not_symmetric_are_drawn_and_those_of_a_user_are_named():
     lon, lat = (MapAxis.from_edges([-2, 0, 2] * u.deg, name=name) for name in ("fov_lon", "fov_lat"))
 

@@ -31,6 +31,7 @@ PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x06\x00\x00\x00\x03"
 HOSTILE = ["<script>alert(1)</script>", "a & b", '" onload="x', "</td></table>", "&lt;", "]]>", "<!--", "\x00\x1b[31m"]
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60) | st.sampled_from(HOSTILE))
 def test_any_text_is_shown_as_it_is_and_never_becomes_html(text):
     card = Card(
