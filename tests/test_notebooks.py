@@ -5,6 +5,7 @@ import inspect
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import astropy.units as u
@@ -15,12 +16,13 @@ from astropy.table import Table
 from html_check import faults_of, text_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from regions import CircleSkyRegion
 from shown_objects import CENTER, ENERGY, ENERGY_TRUE, response_table, shown_objects
 
 from lightpool.arrays import DeferredNumbers, count_transfers, to_device, use_device
 from lightpool.arrays.devices.array_windows import LazyWindow
 from lightpool.arrays.devices.lazy_array import LazyArray
-from lightpool.data import GTI, DataStore, EventList, HDULocation, Observation, Observations
+from lightpool.data import GTI, DataStore, EventList, HDULocation, Observation, Observations, PointingInfo
 from lightpool.datasets import (
     Dataset,
     Datasets,
@@ -32,6 +34,7 @@ from lightpool.datasets import (
     SpectrumDatasetOnOff,
 )
 from lightpool.irf import EffectiveAreaTable2D, PSFMap
+from lightpool.makers import DatasetsMaker, SafeMaskMaker
 from lightpool.maps import HpxNDMap, LabelMapAxis, Map, MapAxes, MapAxis, Maps, RegionGeom, RegionNDMap, WcsGeom
 from lightpool.stats import CashCountsStatistic
 from lightpool.utils.on_demand import Deferred
@@ -273,6 +276,22 @@ def test_files_at_an_address_are_not_copied_to_show_an_observation():
     assert "not copied" in text_of(html_of(run))
 
 
+@pytest.mark.slow
+def test_cards_made_by_threads_change_no_setting_and_are_those_of_one_thread(objects):
+    rc = pytest.importorskip("matplotlib").rcParams
+    names = ["WcsNDMap", "EventList", "PSFMap", "HpxNDMap", "MapDataset", "WcsNDMap", "PSF3D"]
+    alone = [html_of(objects[name]) for name in names]
+    before, interval = dict(rc), sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    try:
+        with ThreadPoolExecutor(len(names)) as pool:
+            for _ in range(3):
+                assert list(pool.map(lambda name: objects[name]._repr_html_(), names)) == alone
+    finally:
+        sys.setswitchinterval(interval)
+    assert dict(rc) == before
+
+
 # --- what is empty, not finite, or odd
 
 
@@ -351,6 +370,40 @@ def test_what_is_empty_or_not_finite_is_shown_without_error_or_warning(name):
     html_of(EMPTY[name]())
 
 
+def test_values_that_are_not_finite_are_shown_as_such_and_only_missing_ones_left_out():
+    text = " ".join(text_of(html_of(of_counts(np.nan))).split())
+    assert "Total background counts nan" in text
+    assert "Exposure min" not in text
+    without = MapDataset(counts=of_counts(1.0).counts)
+    assert "Total background counts" not in text_of(html_of(without))
+
+
+def test_values_that_share_memory_are_values():
+    text = " ".join(text_of(html_of(bare_map(np.broadcast_to(5.0, (3, 4))))).split())
+    assert "sum 60" in text
+    assert "outline" not in text
+
+
+@pytest.mark.parametrize("values", [np.ones((2, 2), complex), np.ma.masked_less(np.arange(4.0).reshape(2, 2), 2)])
+def test_what_is_no_array_of_real_numbers_has_no_sums(values):
+    text = text_of(html_of(Map.from_geom(WcsGeom.create(npix=2), data=values)))
+    assert "expected an array of real numbers" in text
+    assert "sum" not in text
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12, unique=True))
+def test_edges_that_differ_are_shown_as_different_numbers(edges):
+    made = MapAxis.from_edges(sorted(edges), name="t").html_card().sections[1].to_html()
+    numbers = re.search("centres|edges(.*)", text_of(made).strip())[1].split(",")
+    assert len({float(number) for number in numbers}) == len(set(edges))
+
+
+def test_the_edges_of_dates_have_as_many_digits_as_they_need():
+    text = text_of(html_of(MapAxis.from_edges([58849.1, 58849.2] * u.d, name="date")))
+    assert "58849.1 to 58849.2 d" in text
+    assert "58849.1, 58849.2" in text
+
+
 def test_an_observation_whose_files_are_gone_says_so(tmp_path):
     gone = {name: HDULocation(name, str(tmp_path), "", "gone.fits", "EVENTS") for name in ("events", "gti")}
     made = Observation(obs_id=3, **gone)._repr_html_()
@@ -384,6 +437,48 @@ def test_lists_of_many_objects_show_the_first_ones(objects):
     made = html_of(many)
     assert len(made) < 100_000
     assert "and 40 more" in text_of(made)
+
+
+def many_regions(n):
+    circles = [CircleSkyRegion(SkyCoord(0.05 * i, 0, unit="deg"), 0.01 * u.deg) for i in range(n)]
+    return RegionGeom.create(circles)
+
+
+MANY = {
+    "models": lambda n: Models([FoVBackgroundModel(dataset_name=f"run {i}") for i in range(n)]),
+    "maps": lambda n: Maps(**{f"m{i}": Map.create(npix=2) for i in range(n)}),
+    "makers": lambda n: DatasetsMaker([SafeMaskMaker()] * n),
+    "labels": lambda n: LabelMapAxis([f"label {i}" for i in range(n)], name="run"),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_of_many_objects_the_first_are_shown_and_the_others_counted(name):
+    made = html_of(MANY[name](1020))
+    assert len(made) < 100_000
+    assert re.search("and 1,?000 more", text_of(made))
+    assert "more" not in text_of(html_of(MANY[name](3)))
+
+
+def test_hundreds_of_regions_are_shown():
+    made = text_of(html_of(many_regions(400)))
+    assert "400 regions" in made
+    assert "takes long" in made
+    assert "3 regions" in text_of(html_of(many_regions(3)))
+    assert "deg2" in text_of(html_of(many_regions(3)))
+
+
+def test_of_a_table_of_pointings_only_the_rows_that_are_shown_are_transformed(objects):
+    pointing = PointingInfo(objects["PointingInfo"].table)
+    text = text_of(html_of(pointing))
+    assert "altaz" not in vars(pointing)
+    assert f"ALTAZ: {pointing.altaz[-1].to_string()}" in text
+
+
+def test_of_statistics_with_many_bins_nothing_is_computed(monkeypatch):
+    many = CashCountsStatistic(np.ones((400, 400)), np.ones((400, 400)))
+    monkeypatch.setattr(CashCountsStatistic, "sqrt_ts", property(lambda self: 1 / 0))
+    assert "too many" in text_of(html_of(many))
 
 
 def test_metadata_of_any_length_take_little_space():

@@ -19,6 +19,7 @@ from lightpool.utils.html import (
     escaped,
     fields,
     grid,
+    listed,
     nested,
     note,
     pictures,
@@ -166,3 +167,40 @@ def test_lists_of_shown_objects_are_shown_one_by_one():
 
     assert str(shown([Step(), Step()])).count("a step") == 2
     assert shown(5) == 5
+
+
+class Nameless:
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def test_values_without_text_leave_the_rest_of_a_card_as_usual():
+    class Shown(ShownInNotebooks):
+        def html_card(self):
+            bad = Nameless()
+            sections = [Section("one", lambda: fields({"bad": bad, "good": "value"}), bad)]
+            sections.append(Section("two", lambda: grid(["name"], [[bad], ["cell"]])))
+            return Card("Shown", facts=[bad, "fact"], sections=sections)
+
+    made = Shown()._repr_html_()
+    assert faults_of(made) == []
+    assert text_of(made).count("cannot be shown") == 4
+    assert all(word in text_of(made) for word in ("value", "cell", "fact"))
+
+
+def test_functions_in_a_mapping_are_shown_and_not_called():
+    def function():
+        raise AssertionError("called by showing")
+
+    assert "function" in text_of(escaped(shown({"weight": function})))
+    assert "cannot be shown" not in escaped(shown({"weight": function}))
+
+
+def test_of_many_items_the_first_are_listed_and_the_others_counted():
+    made = listed(range(MAX_ROWS + 1500), lambda i, item: f"item{i}<{item}>")
+    assert f"item{MAX_ROWS - 1}&lt;" in made
+    assert f"item{MAX_ROWS}" not in made
+    assert "and 1,500 more" in made
+    assert "more" not in listed(range(MAX_ROWS), lambda i, item: "")
+    assert "ValueError" in listed([1], lambda i, item: raises())
+    assert "10 more" in escaped(shown({f"key{i}": i for i in range(110)}))

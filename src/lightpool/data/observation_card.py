@@ -164,7 +164,7 @@ def observations_card(observations: Sequence[PartsToShow], title: str) -> Card:
         [number_of(n, "observation")],
         [
             Section("Parts", lambda: listed() if n else Html(""), "✓ in memory, file: read when it is used", True),
-            Section("Files", lambda: places() if n else Html("")),
+            Section("Files", lambda: places() if n else Html(""), f"of the first {MAX_ROWS}" if n > MAX_ROWS else ""),
         ],
     )
 

@@ -191,9 +191,10 @@ class PointingInfo(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks):
         return "\n".join([*lines, "", f"START:\n{self._row(0)}\n", f"END:\n{self._row(-1)}\n"])
 
     def _row(self, row: int) -> str:
+        frame = AltAz(obstime=self.time[row], location=self.location)  # `altaz` transforms all rows, which takes long
         return (
             f"Time:  {self.time[row].fits}\n"
             f"Time:  {self.time[row].mjd} MJD (TT)\n"
             f"RADEC: {self.radec[row].to_string()} deg\n"
-            f"ALTAZ: {self.altaz[row].to_string()} deg\n"
+            f"ALTAZ: {self.radec[row].transform_to(frame).to_string()} deg\n"
         )

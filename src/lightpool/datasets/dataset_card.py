@@ -34,6 +34,7 @@ from lightpool.utils.html import (
     escaped,
     fields,
     grid,
+    listed,
     nested,
     note,
     pictures,
@@ -181,11 +182,25 @@ def _summary(dataset: DatasetBase, view: ViewOfDataset) -> Html:
         rows["Exposure"] = note("read or computed when it is used")
     if isinstance(exposure, Map) and "livetime" in exposure.unread_meta:
         rows["Livetime"] = known_meta(exposure.unread_meta)["livetime"]
-    text = {key: value for key, value in rows.items() if str(value) not in ("nan", "nan cm s")}
+    missing = _labels_without_values(dataset)
+    text = {key: value for key, value in rows.items() if key not in missing or str(value) not in ("nan", "nan cm s")}
     if dataset.counterpart is not None:
         remark = note("without the models, which are Gammapy's: print(dataset) predicts with them")
         return Html(f"{fields(text)}{remark}")
     return fields(text)
+
+
+def _labels_without_values(dataset: DatasetBase) -> set[str]:
+    """Return the labels of values that are NaN because maps or models are missing; any other NaN is shown."""
+    given = dataset.given_parts
+    labels = {"Predicted excess counts", "Fit statistic value (-2 log(L))", "Total counts_off"}
+    if given.get("exposure") is None:
+        labels |= {"Exposure min", "Exposure max"}
+    off = ("counts_off", "acceptance", "acceptance_off")
+    needed = ("counts", *(off if any(name in given for name in off) else ("background",)))
+    if any(given.get(name) is None for name in needed):
+        labels |= {"Total background counts", "Total excess counts", "Predicted counts", "Predicted background counts"}
+    return labels
 
 
 def _paragraphs(view: ViewOfDataset) -> list[dict[str, object]]:
@@ -267,7 +282,7 @@ def _models(dataset: DatasetBase) -> object:
         return Html("")
     if not isinstance(models, DatasetModels):
         return note(f"models of Gammapy: {', '.join(models.names)}")
-    return Html("".join(nested(model.html_card) for model in models))
+    return listed([*models], lambda _, model: nested(model.html_card))
 
 
 def _meta(dataset: DatasetBase) -> object:
@@ -283,14 +298,8 @@ def datasets_card(datasets: Sequence[GammapyObject], title: str) -> Card:
     datasets : sequence of Dataset; those of kinds that only Gammapy has are shown by name and type
     title : str
     """
-    n = len(datasets)
-
-    def each() -> Html:
-        cards = [_in_list(i, dataset) for i, dataset in enumerate(datasets[:MAX_ROWS])]
-        more = note(f"and {n - MAX_ROWS} more") if n > MAX_ROWS else ""
-        return Html("".join([*cards, more]))
-
-    return Card(title, "", [number_of(n, "dataset")], [Section("Datasets", each, is_open=True)])
+    content = Section("Datasets", lambda: listed(datasets, _in_list), is_open=True)
+    return Card(title, "", [number_of(len(datasets), "dataset")], [content])
 
 
 def _in_list(i: int, dataset: GammapyObject) -> Html:

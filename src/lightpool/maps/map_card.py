@@ -72,7 +72,9 @@ def reason_not_shown(data: MapToShow, most: int | None = None) -> str | None:
         return f'on {data.device}; nothing is copied from there to show it, .to("cpu") does that'
     if stored.size == 0:
         return "no pixels"
-    if not any(stored.strides) and stored.size > 1:
+    if stored.dtype.kind not in "biuf" or isinstance(stored, np.ma.MaskedArray):
+        return f"{type(stored).__name__} of {stored.dtype}, expected an array of real numbers"
+    if not any(stored.strides) and stored.size > 1 and np.isnan(stored.item(0)):
         return "an outline, without values"
     if stored.size > most:
         return f"more than {most:,} values: too many to look at each time"

@@ -11,7 +11,7 @@ from lightpool.maps.core import Map
 from lightpool.maps.fits_format import MAP_KINDS
 from lightpool.maps.geoms.geom import Geom
 from lightpool.typing import PathInput
-from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, nested
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, listed, nested
 from lightpool.utils.text import number_of
 
 __all__ = ["Maps"]
@@ -76,7 +76,7 @@ class Maps(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks, MutableMappi
         """Return what notebooks show of the maps."""
 
         def each() -> Html:
-            return Html("".join(nested(value.html_card, key) for key, value in self.items()))
+            return listed([*self.items()], lambda _, item: nested(item[1].html_card, item[0]))
 
         geom, n_map = self._geom, len(self)
         words = number_of(n_map, "map")

@@ -6,6 +6,7 @@ background is transparent and their text grey, so that they are readable on ligh
 
 import io
 import math
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ _DPI = 96 * PIXEL_RATIO
 _WIDTH, _HEIGHT = 3.1, 2.1
 """Size of a panel, inches."""
 _HIGHEST = 1e100
+_one_at_a_time = threading.Lock()
+"""Settings of Matplotlib and filters of warnings are those of all threads: only one of them may change them."""
 _DECADES = 1e7
 """Ratio of the highest to the lowest value on a logarithmic axis."""
 _MOST_PIXELS = 100
@@ -137,7 +140,7 @@ def draw(panels: Sequence[Panel]) -> list[Picture]:
     ----------
     panels : sequence of Sky, Curves or Mesh
     """
-    with rc_context(), warnings.catch_warnings(), np.errstate(all="ignore"):
+    with _one_at_a_time, rc_context(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # about ranges without an extent, and directions outside of a projection
         rcdefaults()  # settings of the user, such as fonts of LaTeX, suit figures of other sizes
         rcParams.update(cast(Any, _STYLE))

@@ -184,9 +184,15 @@ class CountsStatistic(ShownInNotebooks, ABC):
         def numbers() -> Html:
             if not isinstance(self.n_on, np.ndarray | np.generic):
                 return note(f"on {device_of(self.n_on)}; nothing is copied from there to show it, print does that")
+            if np.size(self.n_on) > _MOST_SHOWN:
+                return note(f"more than {_MOST_SHOWN:,} bins: too many to compute each time, print does that")
             return fields(self._lines())
 
         return Card(type(self).__name__, "", [shape], [Section("Summary", numbers, is_open=True)])
+
+
+_MOST_SHOWN = 100_000
+"""Bins whose significances notebooks show."""
 
 
 def _text(value: Array, n_digit: int = 2) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 from lightpool.utils.html_style import STYLE
 from lightpool.utils.text import printable
@@ -28,6 +28,7 @@ __all__ = [
     "escaped",
     "fields",
     "grid",
+    "listed",
     "nested",
     "note",
     "pictures",
@@ -50,6 +51,8 @@ _LONG = 40
 
 _MAX_TEXT = 400
 """Characters of one text that are shown."""
+
+T = TypeVar("T")
 
 
 class Html(str):
@@ -114,9 +117,37 @@ def _rows(rows: Mapping[str, object]) -> Iterable[str]:
         if i == _MAX_FIELDS:
             yield f'<tr><td colspan="2">{note(f"and {len(rows) - i} more")}</td></tr>'
             return
-        made = _protected(value) if callable(value) else value
+        made = _made(value)
         if made is not None:
-            yield f'<tr><th scope="row">{escaped(name)}</th><td>{escaped(made)}</td></tr>'
+            yield f'<tr><th scope="row">{escaped(name)}</th><td>{made}</td></tr>'
+
+
+def _made(value: object) -> Html | None:
+    """Return a value, or what a function returns, as HTML; an error becomes a remark, whoever raises it."""
+
+    def make() -> Html | None:
+        made = value() if callable(value) else value
+        return None if made is None else escaped(made)
+
+    made: Html | None = _protected(make)
+    return made
+
+
+def listed(items: Sequence[T], make: Callable[[int, T], object]) -> Html:
+    """Return several things one after the other. Of many the first are shown, and the others counted.
+
+    Parameters
+    ----------
+    items : sequence
+    make : function of the number and the item that returns HTML or a text
+    """
+    lines = [_protected(partial(_line, make, i, item)) for i, item in enumerate(items[:MAX_ROWS])]
+    more = [note(f"and {len(items) - MAX_ROWS:,} more")] if len(items) > MAX_ROWS else []
+    return Html("".join([*lines, *more]))
+
+
+def _line(make: Callable[[int, T], object], i: int, item: T) -> Html:
+    return Html(f"<div>{escaped(make(i, item))}</div>")
 
 
 def grid(
@@ -144,8 +175,7 @@ def grid(
 
 
 def _cell(value: object) -> str:
-    made = _protected(value) if callable(value) else value
-    text = escaped("" if made is None else made)
+    text = _made(value) or ""
     return f'<td class="lp-long">{text}</td>' if len(text) > _LONG else f"<td>{text}</td>"
 
 
@@ -217,7 +247,8 @@ class Section:
         content = escaped(_protected(self.content))
         if not content:
             return Html("")
-        summary = f" {note(self.summary)}" if str(self.summary) else ""
+        remark = _made(self.summary)
+        summary = f" {note(remark)}" if remark else ""
         return Html(
             f"<details{' open' if self.is_open else ''}><summary>{escaped(self.title)}{summary}</summary>"
             f'<div class="lp-content">{content}</div></details>'
@@ -248,7 +279,7 @@ class Card:
     def headline(self) -> Html:
         """Title, name and facts."""
         name = f' <span class="lp-name">{escaped(self.name)}</span>' if self.name else ""
-        facts = " · ".join(text for fact in self.facts if fact is not None and (text := escaped(fact)))
+        facts = " · ".join(text for fact in self.facts if (text := _made(fact)))
         tail = f' <span class="lp-note">{facts}</span>' if facts else ""
         return Html(f'<span class="lp-title">{escaped(self.title)}</span>{name}{tail}')
 
@@ -307,9 +338,9 @@ def shown(value: object) -> object:
     if shape and dtype is not None:
         return f"array of {dtype}, {times(shape)}"
     if isinstance(value, Mapping) and value:
-        return fields({str(key): shown(each) for key, each in [*value.items()][:MAX_ROWS]})
+        return fields({str(key): partial(shown, each) for key, each in value.items()})
     if isinstance(value, list | tuple) and any(isinstance(each, ShownInNotebooks) for each in value):
-        return Html("".join(f"<div>{escaped(shown(each))}</div>" for each in value[:MAX_ROWS]))
+        return listed(value, lambda _, each: shown(each))
     return value
 
 

@@ -17,7 +17,7 @@ from lightpool.datasets.models.parameters import CovarianceLike, Parameters, che
 from lightpool.datasets.models.spectral_norms import NormSpectralModel
 from lightpool.errors import ConfigError, FormatError
 from lightpool.typing import GammapyObject, PathInput
-from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, nested
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, listed, nested
 from lightpool.utils.text import number_of
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ class DatasetModels(ConvertibleToGammapy, KnownAttributes, ShownInNotebooks, Seq
         n = len(self)
 
         def each() -> Html:
-            return Html("".join(nested(model.html_card) for model in self))
+            return listed(self._models, lambda _, model: nested(model.html_card))
 
         words = number_of(n, "model")
         return Card(type(self).__name__, "", [words], [Section("Models", each, is_open=True)])

@@ -25,7 +25,7 @@ from lightpool.makers.background_models.rates import (
 from lightpool.makers.background_models.sums import BackgroundSums, RunRow
 from lightpool.makers.core import Described
 from lightpool.maps import MapAxis
-from lightpool.utils.html import MAX_ROWS, Card, Html, Section, ShownInNotebooks, nested
+from lightpool.utils.html import Card, Html, Section, ShownInNotebooks, listed, nested
 from lightpool.utils.text import number_of
 
 __all__ = ["BackgroundModels", "BackgroundTableMaker"]
@@ -277,7 +277,7 @@ class BackgroundModels(ShownInNotebooks, Sequence[BackgroundModel]):
         n = len(self.models)
 
         def each() -> Html:
-            return Html("".join(nested(model.html_card) for model in self.models[:MAX_ROWS]))
+            return listed(self.models, lambda _, model: nested(model.html_card))
 
         facts = [number_of(n, "group"), f"{len(self.ungrouped)} runs in no group"]
         return Card(type(self).__name__, "", facts, [Section("Models", each, is_open=True)])

@@ -13,6 +13,9 @@ from lightpool.utils.text import number_of
 
 __all__ = ["axes_card", "axes_table", "label_axis_card", "node_axis_card", "range_text", "time_axis_card"]
 
+_N_DIGIT, _MOST_DIGITS = 5, 17
+"""Digits of a number, and as many as tell any two apart."""
+
 
 class AxisToShow(Protocol):
     """What all axes have in common."""
@@ -91,19 +94,31 @@ def range_text(values: u.Quantity) -> str:
     numbers = values.value
     if not numbers.size:
         return "empty"
-    return f"{numbers[0]:.5g} to {numbers[-1]:.5g} {values.unit}".strip()
+    first, last = _distinct_texts(numbers[[0, -1]])
+    return f"{first} to {last} {values.unit}".strip()
+
+
+def _distinct_texts(numbers: NDArray[np.float64]) -> list[str]:
+    """Return numbers with five digits, or with as many more as tell them apart, such as those of dates."""
+    n_different = len(set(numbers.tolist()))
+    for n_digit in range(_N_DIGIT, _MOST_DIGITS + 1):
+        texts = [f"{number:.{n_digit}g}" for number in numbers]
+        if len(set(texts)) >= n_different:
+            break
+    return texts
 
 
 def node_axis_card(axis: NodesToShow) -> Card:
     """Return the card of a `MapAxis`."""
     nodes = axis.edges if axis.node_type == "edges" else axis.center
     numbers = nodes.value
+    lowest, highest = _distinct_texts(np.asarray([numbers.min(), numbers.max()]))
     rows = {
         "unit": str(axis.unit) or "none",
         "bins": axis.nbin,
         "node type": axis.node_type,
-        f"{axis.node_type} min": f"{numbers.min():.5g} {axis.unit}".strip(),
-        f"{axis.node_type} max": f"{numbers.max():.5g} {axis.unit}".strip(),
+        f"{axis.node_type} min": f"{lowest} {axis.unit}".strip(),
+        f"{axis.node_type} max": f"{highest} {axis.unit}".strip(),
         "interpolation": axis.interp,
         "boundary": None if axis.boundary_type == "monotonic" else axis.boundary_type,
     }
@@ -121,10 +136,11 @@ def node_axis_card(axis: NodesToShow) -> Card:
 
 def _listed(numbers: NDArray[np.float64]) -> str:
     """Return numbers in a line; of many, the first and the last ones."""
-    texts = [f"{number:.5g}" for number in numbers]
-    if len(texts) > MAX_ROWS:
-        texts = [*texts[: MAX_ROWS // 2], "…", *texts[-MAX_ROWS // 2 :]]
-    return ", ".join(texts)
+    half = MAX_ROWS // 2
+    if len(numbers) <= MAX_ROWS:
+        return ", ".join(_distinct_texts(numbers))
+    texts = _distinct_texts(np.concatenate([numbers[:half], numbers[-half:]]))
+    return ", ".join([*texts[:half], "…", *texts[half:]])
 
 
 def _bins(n_bin: int) -> str:
@@ -165,7 +181,7 @@ def label_axis_card(axis: LabelsToShow) -> Card:
     """Return the card of a `LabelMapAxis`."""
 
     def labels() -> Html:
-        return grid(("bin", "label"), list(enumerate(axis.center.tolist())))
+        return grid(("bin", "label"), list(enumerate(axis.center[:MAX_ROWS].tolist())), axis.nbin)
 
     return Card("LabelMapAxis", axis.name, [_bins(axis.nbin)], [Section("Labels", labels, is_open=axis.nbin <= 5)])
 
