@@ -252,6 +252,19 @@ def test_an_empty_map_has_neither_contours_nor_an_exclusion(empty_store, figure)
     assert len(ax.texts) == 0
 
 
+def test_contours_are_seen_on_the_colours_beside_them(figure):
+    geom = WcsGeom.create(skydir=SkyCoord(83.6, 22.0, unit="deg"), width=2, binsz=0.02)
+    distance = geom.separation(geom.center_skydir).to_value("deg")
+    ax = plot_significance_map(Map.from_geom(geom, data=50 * np.exp(-(distance**2) / 0.1)))
+    (image,), (contours,) = ax.images, ax.collections
+    lines = contours.get_edgecolor()
+    weights = [0.2126, 0.7152, 0.0722]
+    for level, line in zip(contours.levels, lines, strict=True):
+        beside = image.to_rgba(np.array([level]))[0]
+        assert abs(np.dot(weights, line[:3] - beside[:3])) > 0.4, level
+    assert contours.levels.tolist() == [5, 10, 20, 40]
+
+
 def test_plots_of_other_pixels_or_without_values_are_refused(backend, figure):
     sqrt_ts = significances(backend)
     other = WcsGeom.create(skydir=SkyCoord(0, 0, unit="deg"), npix=(30, 20))

@@ -1,5 +1,6 @@
 """What is chosen from the runs near a source, and what is said about it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import astropy.units as u
@@ -8,12 +9,16 @@ import pytest
 from astropy.coordinates import Angle
 from astropy.io import fits
 
+from lightpool.batch import make_plan, run_batch
 from lightpool.config import Settings
 from lightpool.config.positions import Position
 from lightpool.data import DataStore
+from lightpool.datasets import SpectrumDatasetOnOff
 from lightpool.errors import ConfigError
 from lightpool.quicklook import Wishes, choose_settings
 from lightpool.quicklook.choices import _place_in_names
+from lightpool.quicklook.results import _settings_text
+from lightpool.quicklook.targets import observed_targets
 from lightpool.simulate import simulate_store
 
 
@@ -146,6 +151,72 @@ def test_runs_on_the_source_have_no_off_regions_and_no_theta_squared(tmp_path):
     assert "no table of theta squared" in notes_of(chosen)
 
 
+@pytest.mark.parametrize(
+    ("offset", "is_pointlike", "n_off"),
+    [(0.15, False, 0), (0.2, False, 1), (0.15, True, 0), (0.2, True, 1), (0.25, True, 2), (0.5, True, 3)],
+)
+def test_runs_without_off_regions_are_those_that_are_named(tmp_path, offset, is_pointlike, n_off):
+    store = simulate_store(tmp_path / "store", 1, ontime=60, wobble_offset=offset, point_like=is_pointlike)
+    chosen = choose(store, source="83.633 22.014", output=tmp_path / "look")
+    target = chosen.settings.targets[-1]
+    batch = chosen.settings.model_copy(update={"targets": [target]})
+    result = run_batch(make_plan(batch))
+    found = [SpectrumDatasetOnOff.read(path) for path in result.files]
+    n_found = [round(float(1 / dataset.alpha.data.flat[0])) for dataset in found]
+    assert n_found == ([n_off] if n_off else [])
+    assert ("too near the source for OFF regions: 1" in notes_of(chosen)) is (n_off == 0)
+
+
+def test_off_regions_of_small_cuts_are_outside_the_exclusion(tmp_path):
+    # cuts of 0.05 deg have room for three, but two of those would be less than 0.3 deg from the source
+    store = simulate_store(tmp_path / "store", 1, ontime=60, wobble_offset=0.19, point_like=True)
+    path = store / "data" / "run_000001.fits.gz"
+    with fits.open(path) as hdus:
+        hdus["RAD_MAX"].data["RAD_MAX"][:] = 0.05
+        hdus.writeto(path, overwrite=True)
+    chosen = choose(store)
+    assert u.Quantity(chosen.settings.targets[0].exclusion[0].radius) == 0.3 * u.deg
+    assert chosen.settings.targets[0].makers[1].n_off_regions == 2
+
+
+def test_runs_whose_pointing_is_unknown_are_named(tmp_path):
+    store = simulate_store(tmp_path / "store", 3, ontime=60)
+
+    def forget(data):
+        data["RA_PNT"][1] = np.nan
+        return data
+
+    change_index(store, "obs", forget)
+    assert "left out, as their pointing is unknown: 2" in notes_of(choose(store))
+    assert "left out, as their pointing is unknown: 2" in notes_of(choose(store, runs=[1, 2]))
+    with pytest.raises(ConfigError, match="--runs names no run with a known pointing"):
+        choose(store, runs=[2])
+
+
+def test_runs_that_were_asked_for_and_point_elsewhere_are_named(tmp_path):
+    store = simulate_store(tmp_path / "store", 3, ontime=60)
+
+    def elsewhere(data):
+        data["DEC_PNT"][1] += 10
+        return data
+
+    change_index(store, "obs", elsewhere)
+    assert "left out, as they point farther from the source: 2" in notes_of(choose(store, runs=[1, 2]))
+    assert "farther" not in notes_of(choose(store))
+
+
+def test_runs_without_an_effective_area_are_named_once(tmp_path):
+    store = simulate_store(tmp_path / "store", 3, ontime=60)
+    change_index(store, "hdu", lambda data: data[(data["HDU_TYPE"] != "aeff") | (data["OBS_ID"] != 2)])
+    chosen = choose(store)
+    assert [text for label, text in chosen.notes if label == "Note"] == [
+        "left out, as they lack some of aeff, edisp, psf, bkg: 2"
+    ]
+    change_index(store, "hdu", lambda data: data[data["HDU_TYPE"] != "aeff"])
+    with pytest.raises(ConfigError, match="the HDU index has no effective area of 3 runs near the source"):
+        choose(store)
+
+
 def test_pointings_of_the_files_replace_those_of_a_missing_index(tmp_path):
     store = simulate_store(tmp_path / "store", 2, ontime=60)
     (store / "obs-index.fits.gz").unlink()
@@ -179,6 +250,9 @@ def test_files_without_thresholds_begin_at_a_tenth_of_the_area(tmp_path):
         ({"radius": Angle("1.2 deg"), "width": Angle("3 deg")}, "a larger --width, or a smaller --radius"),
         ({"energy_min": 5 * u.TeV, "energy_max": 1 * u.TeV}, "change --energy-min or --energy-max"),
         ({"energy_min": 500 * u.TeV}, "the lowest energy would be 500 TeV"),
+        ({"energy_min": 1e-5 * u.TeV, "energy_max": 1e-4 * u.TeV}, "change --energy-min or --energy-max"),
+        ({"energy_min": 1e4 * u.TeV, "energy_max": 1e5 * u.TeV}, "change --energy-min or --energy-max"),
+        ({"radius": Angle("1 arcsec")}, "got a --radius of 0.000278 deg, expected at least that of a pixel, 0.02 deg"),
     ],
 )
 def test_wishes_that_cannot_be_met_are_named(small_store, wishes, message):
@@ -223,3 +297,28 @@ def test_a_position_has_one_folder_however_it_is_written(small_store):
 
 def test_names_of_sources_are_letters_and_digits_in_folders(small_store):
     assert folder_of(small_store, "Crab nebula") == "quicklook-crab-nebula"
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("../../etc: [1", "quicklook-etc-1"),
+        ("x" * 300, "quicklook-" + "x" * 60),
+        ("Field\nobservations: {datastore: elsewhere}", "quicklook-field-observations-datastore-elsewhere"),
+        ("\x1b[31mred # \x85\u2028\uffff\ud800", "quicklook-31mred"),
+        ("\t", "quicklook-source-83.6330p22.0140"),
+        ("\u65e5\u672c", "quicklook-source-83.6330p22.0140"),
+        ("'%s' {0} $HOME \\ \"", "quicklook-s-0-home"),
+    ],
+)
+def test_names_in_files_of_anybody_are_only_comments_in_the_settings_file(
+    small_store, tmp_path, monkeypatch, name, folder
+):
+    (target,) = observed_targets(DataStore.from_dir(small_store))
+    monkeypatch.setattr("lightpool.quicklook.targets.observed_targets", lambda store: [replace(target, name=name)])
+    chosen = choose(small_store, source=None)
+    assert Path(chosen.settings.output.folder).name == folder
+    path = tmp_path / "settings.yaml"
+    path.write_text(_settings_text(chosen), encoding="utf-8")
+    read = Settings.read(path)
+    assert (read.observations, read.targets) == (chosen.settings.observations, chosen.settings.targets)

@@ -96,6 +96,7 @@ def test_runs_without_background_responses_have_counts_and_a_spectrum(run, tmp_p
         (["--source", "83.63"], "is not a position", 2),
         (["--runs", "99"], "--runs: the data store does not contain 99", 2),
         (["--runs", "x"], "neither a file nor a list of numbers", 2),
+        (["--runs", " "], "--runs: expected numbers of runs such as 1,2,5, got ' '", 2),
         (["--width", "wide"], "expected an angle, such as '0.5 deg'", 2),
         (["--width", "0"], "expected more than zero", 2),
         (["--radius", "-1"], "expected more than zero", 2),
@@ -111,6 +112,13 @@ def test_bad_input_is_one_message_and_an_exit_code(run, small_store, tmp_path, a
     assert message in done.output
     assert "Traceback" not in done.output
     assert not (tmp_path / "look" / "settings.yaml").exists()
+
+
+def test_a_file_without_numbers_of_runs_is_named(run, small_store, tmp_path):
+    (tmp_path / "runs.txt").write_text("\n")
+    done = run(small_store, "-o", tmp_path / "look", "--runs", tmp_path / "runs.txt")
+    assert done.exit_code == 2
+    assert f"the file {tmp_path / 'runs.txt'} has none" in done.output
 
 
 def test_a_store_that_does_not_exist_is_named(run, tmp_path):

@@ -118,7 +118,7 @@ def run_numbers(store: "DataStore", runs: str | None) -> Sequence[int]:
     Raises
     ------
     ConfigError
-        If one is not in the data store.
+        If there is none, or one is not in the data store.
     """
     from lightpool.errors import ConfigError
     from lightpool.fits import read_text
@@ -131,6 +131,9 @@ def run_numbers(store: "DataStore", runs: str | None) -> Sequence[int]:
         wanted = [int(word) for word in text.replace(",", " ").split()]
     except ValueError as error:
         raise ConfigError(f"--runs {runs} is neither a file nor a list of numbers such as 1,2,5") from error
+    if not wanted:
+        what = f"the file {runs} has none" if os.path.exists(runs) else f"got {runs!r}"
+        raise ConfigError(f"--runs: expected numbers of runs such as 1,2,5, {what}")
     if unknown := sorted(set(wanted) - set(listed)):
         raise ConfigError(f"--runs: the data store does not contain {', '.join(map(str, unknown))}")
     return list(dict.fromkeys(wanted))

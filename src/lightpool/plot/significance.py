@@ -15,6 +15,8 @@ from lightpool.plot.maps import add_colorbar, plot_map
 from lightpool.plot.style import foreground
 
 if TYPE_CHECKING:
+    from matplotlib.cm import ScalarMappable
+
     from lightpool.maps import HpxNDMap, WcsNDMap
 
 __all__ = ["plot_significance", "plot_significance_distribution", "plot_significance_map"]
@@ -86,7 +88,7 @@ def plot_significance_map(
     top = np.max(data, where=np.isfinite(data), initial=-np.inf)
     shown = sorted(level for level in levels if level < top)
     if shown:
-        ax.contour(data, levels=shown, colors="white", linewidths=0.8)
+        ax.contour(data, levels=shown, colors=[_contrast(ax.images[-1], level) for level in shown], linewidths=0.8)
         text = f"contours: {', '.join(f'{level:g}' for level in shown)}"
         box = {"facecolor": "black", "edgecolor": "none", "alpha": 0.6}
         ax.text(0.03, 0.03, text, color="white", fontsize=8, transform=ax.transAxes, bbox=box)
@@ -95,6 +97,13 @@ def plot_significance_map(
         if not mask.all():
             ax.contour(mask.astype(float), levels=[0.5], colors="cyan", linewidths=1.2, linestyles="dashed")
     return ax
+
+
+def _contrast(image: "ScalarMappable", value: float) -> str:
+    """Return white or black, which is seen on the colour of a value."""
+    # an array: stretches of astropy take no numbers
+    red, green, blue, _ = image.to_rgba(np.array([value]))[0]
+    return "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5 else "white"
 
 
 def plot_significance_distribution(

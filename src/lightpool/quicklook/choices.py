@@ -17,7 +17,7 @@ from lightpool.config.settings import Settings
 from lightpool.data import DataStore
 from lightpool.errors import ConfigError, LightpoolError
 from lightpool.fits import Place
-from lightpool.quicklook.runs import Responses, nearby_runs, survey_responses
+from lightpool.quicklook.runs import NearbyRuns, Responses, nearby_runs, survey_responses
 from lightpool.quicklook.targets import find_source
 from lightpool.utils.text import number_of
 
@@ -48,6 +48,9 @@ _MOST_OFF = 3
 """Number of OFF regions of point-like data, if their cuts do not overlap."""
 
 _MOST_SHOWN = 12
+
+_LONGEST_NAME = 60
+"""Characters of a name in names of files, whose length is limited."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,12 +123,12 @@ def choose_settings(store: DataStore, place: Place, wishes: Wishes) -> Choices:
     """
     name, position, origin = find_source(wishes.source, store, place)
     max_offset = Angle(wishes.max_offset if wishes.max_offset is not None else MAX_OFFSET * u.deg)
-    offsets = nearby_runs(store, place, position.skycoord, max_offset, wishes.runs)
-    responses = survey_responses(store, list(offsets))
-    plan = _Plan.of(name, position, offsets, responses, wishes, max_offset)
+    nearby = nearby_runs(store, place, position.skycoord, max_offset, wishes.runs)
+    responses = survey_responses(store, list(nearby.offsets))
+    plan = _Plan.of(name, position, nearby, responses, wishes, max_offset)
     is_position = origin == "as given"
     slug = _place_in_names(position) if is_position else re.sub(r"[^a-z0-9]+", "-", name.lower().replace("+", "p"))
-    slug = slug.strip("-") or _place_in_names(position)
+    slug = slug[:_LONGEST_NAME].strip("-") or _place_in_names(position)
     settings = {
         "observations": {
             "datastore": str(place if isinstance(place, str) else place.absolute()),
@@ -138,7 +141,13 @@ def choose_settings(store: DataStore, place: Place, wishes: Wishes) -> Choices:
     }
     where = f"RA {position.skycoord.icrs.ra.deg:.4f} deg, Dec {position.skycoord.icrs.dec.deg:+.4f} deg ({origin})"
     notes = [("Source", where if is_position else f"{name}: {where}")]
-    return Choices(Settings.from_dict(settings), settings, [*notes, *plan.notes(len(store.obs_ids))])
+    notes = [(label, _in_one_line(text)) for label, text in [*notes, *plan.notes(len(store.obs_ids))]]
+    return Choices(Settings.from_dict(settings), settings, notes)
+
+
+def _in_one_line(text: str) -> str:
+    """Return a text that a comment of a settings file can have; names and errors come from files of anybody."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _place_in_names(position: Position) -> str:
@@ -156,7 +165,7 @@ class _Plan:
     """
 
     position: Position
-    offsets: dict[int, float]
+    nearby: NearbyRuns
     responses: Responses
     runs: list[int]
     required: list[str]
@@ -174,7 +183,7 @@ class _Plan:
         cls,
         name: str,
         position: Position,
-        offsets: dict[int, float],
+        nearby: NearbyRuns,
         responses: Responses,
         wishes: Wishes,
         max_offset: Angle,
@@ -184,17 +193,19 @@ class _Plan:
         runs = responses.runs_with(*required)
         if not {"aeff", "edisp"} <= set(required) or not runs:
             raise ConfigError(
-                f"most of the {len(offsets)} runs near {name} have no effective area or no energy dispersion in the "
-                "HDU index, which a spectrum needs; `lightpool check STORE` shows what is missing"
+                f"most of the {len(nearby.offsets)} runs near {name} have no effective area or no energy dispersion in "
+                "the HDU index, which a spectrum needs; `lightpool check STORE` shows what is missing"
             )
         radius = RADIUS if wishes.radius is None else float(wishes.radius.deg)
+        if radius < BINSZ and not responses.is_pointlike:
+            raise ConfigError(f"got a --radius of {radius:.3g} deg, expected at least that of a pixel, {BINSZ:g} deg")
         unused = [key for key in ("radius", "width") if responses.is_pointlike and getattr(wishes, key) is not None]
         if responses.rad_max is not None:
             radius = responses.rad_max
         excluded = _rounded(max(_EXCLUDED, radius + _EXCLUDED_BEYOND), up=True)
         plan = cls(
             position=position,
-            offsets={obs_id: offsets[obs_id] for obs_id in runs},
+            nearby=nearby,
             responses=responses,
             runs=runs,
             required=required,
@@ -219,6 +230,11 @@ class _Plan:
     # --- what is made
 
     @property
+    def offsets(self) -> dict[int, float]:
+        """Offsets of the source in the runs that are reduced."""
+        return {obs_id: self.nearby.offsets[obs_id] for obs_id in self.runs}
+
+    @property
     def has_map(self) -> bool:
         return not self.responses.is_pointlike
 
@@ -237,13 +253,19 @@ class _Plan:
         """Number of OFF regions at equal angles about the pointing whose cuts do not overlap."""
         cut, near = self.radius, set(self.near_pointing)
         offset = min((offset for obs_id, offset in self.offsets.items() if obs_id not in near), default=0.0)
-        fitting = [n for n in range(2, _MOST_OFF + 1) if offset * math.sin(math.pi / (n + 1)) > cut]
-        return max(fitting, default=1)
+        distances = {n: 2 * offset * math.sin(math.pi / (n + 1)) for n in range(2, _MOST_OFF + 1)}
+        return max((n for n, far in distances.items() if far > max(2 * cut, self.excluded)), default=1)
 
     @property
     def near_pointing(self) -> list[int]:
-        """Runs without room for OFF regions at the offset of the source."""
-        return [obs_id for obs_id, offset in self.offsets.items() if offset <= self.radius]
+        """Runs that have no room for an OFF region at the offset of the source, outside the exclusion around it."""
+        # The centre of a cut must be outside of the exclusion, and the whole of a circle but for parts of pixels.
+        reach = (
+            max(2 * self.radius, self.excluded)
+            if self.responses.is_pointlike
+            else self.radius + self.excluded - BINSZ / 2
+        )
+        return [obs_id for obs_id, offset in self.offsets.items() if 2 * offset < reach]
 
     @property
     def _position(self) -> dict[str, Any]:
@@ -359,6 +381,10 @@ class _Plan:
 
     def _problems(self) -> list[str]:
         found = [f"--{key} is not used: the responses are point-like" for key in self.unused]
+        if self.nearby.far:
+            found.append(f"left out, as they point farther from the source: {_listed(self.nearby.far)}")
+        if self.nearby.unknown:
+            found.append(f"left out, as their pointing is unknown: {_listed(self.nearby.unknown)}")
         left_out = sorted(set(self.responses.kinds) - set(self.runs))
         if left_out:
             found.append(f"left out, as they lack some of {', '.join(self.required)}: {_listed(left_out)}")
@@ -394,7 +420,8 @@ def _energies(responses: Responses, wishes: Wishes) -> tuple[float, float]:
     )
     low = _rounded(responses.energy_min, up=True) if low is None else low
     high = _rounded(min(responses.energy_max, _HIGHEST), up=False) if high is None else high
-    if not low < high:
+    is_covered = high * _TRUE_FACTOR > responses.true_min and low / _TRUE_FACTOR < responses.true_max
+    if not low < high or not is_covered:
         raise ConfigError(
             f"the lowest energy would be {low:g} TeV and the highest {high:g} TeV; the responses of the runs allow "
             f"{responses.energy_min:.3g} to {responses.energy_max:.3g} TeV: change --energy-min or --energy-max"

@@ -13,14 +13,34 @@ from lightpool.irf import IRF, RadMax2D
 from lightpool.makers.energy_thresholds import first_crossing
 from lightpool.quicklook.targets import list_of_targets, observed_targets
 from lightpool.utils.pbar import tracked
+from lightpool.utils.text import number_of
 
-__all__ = ["Responses", "nearby_runs", "survey_responses"]
+__all__ = ["NearbyRuns", "Responses", "nearby_runs", "survey_responses"]
 
 _MOST_OPENED = 50
 """Number of runs whose responses are opened, evenly chosen among more."""
 
 _PART_OF_MAXIMUM = 0.1
 """Part of the largest effective area that is the threshold where the files name none."""
+
+
+@dataclass(frozen=True)
+class NearbyRuns:
+    """The runs that point near a source.
+
+    Attributes
+    ----------
+    offsets : dict of int to float, deg
+        Distance of their pointings from the source, in the order of the index.
+    far : list of int
+        Of those that were asked for by their numbers: the runs that point elsewhere.
+    unknown : list of int
+        Runs whose pointing is unknown.
+    """
+
+    offsets: dict[int, float]
+    far: list[int] = field(default_factory=list)
+    unknown: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -65,8 +85,8 @@ class Responses:
 
 def nearby_runs(
     store: DataStore, place: object, position: SkyCoord, max_offset: Angle, wanted: Sequence[int] | None
-) -> dict[int, float]:
-    """Return the runs that point near a source, in the order of the index, with their offsets in deg.
+) -> NearbyRuns:
+    """Return the runs that point near a source.
 
     Parameters
     ----------
@@ -85,7 +105,8 @@ def nearby_runs(
     """
     obs_ids, pointings = _pointings(store, wanted)
     if not obs_ids:
-        raise ConfigError(f"the data store {place} has no runs with a known pointing")
+        which = f"the data store {place} has no runs" if wanted is None else "--runs names no run"
+        raise ConfigError(f"{which} with a known pointing; `lightpool check {place}` shows what is missing")
     offsets: NDArray[np.float64] = np.asarray(position.icrs.separation(pointings).deg)
     found = {obs_id: float(off) for obs_id, off in zip(obs_ids, offsets, strict=True) if off < max_offset.deg}
     if not found:
@@ -96,7 +117,12 @@ def nearby_runs(
             f"{_shown(position)}: the nearest, {obs_ids[nearest]}, points {offsets[nearest]:.2f} deg away. Check the "
             f"position, or use a larger --max-offset. {list_of_targets(observed_targets(store), place)}"
         )
-    return found
+    listed = store.obs_ids.tolist() if wanted is None else list(wanted)
+    return NearbyRuns(
+        offsets=found,
+        far=[] if wanted is None else [obs_id for obs_id in obs_ids if obs_id not in found],
+        unknown=sorted(set(listed) - set(obs_ids)),
+    )
 
 
 def _shown(position: SkyCoord) -> str:
@@ -146,10 +172,16 @@ def survey_responses(store: DataStore, obs_ids: Sequence[int]) -> Responses:
     """
     observations = {obs_id: store.obs(obs_id, "all-optional", require_events=False) for obs_id in obs_ids}
     kinds = {obs_id: set(observation.available_irfs) for obs_id, observation in observations.items()}
-    step = -(-len(obs_ids) // _MOST_OPENED)
+    listed = [obs_id for obs_id, found in kinds.items() if "aeff" in found]
+    if not listed:
+        raise ConfigError(
+            f"the HDU index has no effective area of {number_of(len(kinds), 'run')} near the source; "
+            "`lightpool check STORE` shows what is missing"
+        )
+    step = -(-len(listed) // _MOST_OPENED)
     read: list[_Energies] = []
     unreadable = []
-    with tracked(list(obs_ids)[::step], "responses of the runs") as steps:
+    with tracked(listed[::step], "responses of the runs") as steps:
         for obs_id in steps:
             try:
                 read.append(_Energies.of(obs_id, observations[obs_id]))

@@ -63,7 +63,7 @@ def source_of(target: Target) -> Source:
 def scope_of(source: Source) -> str:
     """Describe the region of a source."""
     position = source.position.icrs
-    where = f"RA {position.ra.deg:.3f}, Dec {position.dec.deg:+.3f} deg"
+    where = f"RA {position.ra.deg:.4f}, Dec {position.dec.deg:+.4f} deg"
     if not source.is_region:
         return f"circle of {source.radius:.3g} at {where}, safe energies"
     size = "region" if source.radius is None else f"region of radius {source.radius:.3g}"
