@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from lightpool.data import DataStore
 
+    QuantityType = click.ParamType[Quantity]
+else:
+    QuantityType = click.ParamType  # older releases of click cannot be told the type of its values
+
 __all__ = ["AnyPlace", "LocalPath", "QuantityWithUnit", "refuse_together", "run_numbers"]
 
 
@@ -74,7 +78,7 @@ class AnyPlace(LocalPath):
         return place if isinstance(place, str) else super().convert(value, param, ctx)
 
 
-class QuantityWithUnit(click.ParamType["Quantity"]):
+class QuantityWithUnit(QuantityType):
     """A positive angle or energy, such as ``0.5deg``; a plain number is in deg or TeV.
 
     Parameters
