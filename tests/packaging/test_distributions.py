@@ -82,6 +82,28 @@ def test_an_archive_of_a_tag_that_a_site_offers_knows_its_version(clone, tmp_pat
 
 
 @pytest.mark.slow
+def test_an_archive_of_a_commit_knows_its_version_and_can_be_built_before_the_first_tag(clone, tmp_path):
+    def version_of_archive(name):
+        git(clone, "archive", "-o", str(tmp_path / f"{name}.tar"), "HEAD")
+        with tarfile.open(tmp_path / f"{name}.tar") as archive:
+            archive.extractall(tmp_path / name, filter="data")
+        return version_in(tmp_path / name)
+
+    assert version_of_archive("before") == "0.0.0"
+    git(clone, "tag", "v0.1.0")
+    git(clone, "commit", "-q", "--allow-empty", "-m", "second")
+    assert re.fullmatch(r"0\.1\.1\.dev1\+g\w+", version_of_archive("after"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tag", ["v2", "v0.1", "v0.0", "v0.1.0-foo", "v0.1.0.post1"])
+def test_a_tag_that_looks_like_a_release_and_is_none_is_refused(clone, tag):
+    git(clone, "tag", tag)
+    with pytest.raises(AssertionError, match=f"Can't parse version from tag '{tag}'"):
+        version_in(clone)
+
+
+@pytest.mark.slow
 def test_a_source_distribution_knows_its_version(clone, tmp_path):
     git(clone, "tag", "v0.1.0")
     code = f"import hatchling.build; print(hatchling.build.build_sdist({str(tmp_path)!r}))"
