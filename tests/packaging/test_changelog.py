@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[2]
 FRAGMENTS = sorted(path for path in (ROOT / "changes").glob("*.md") if path.name != "README.md")
 
 
-@pytest.mark.parametrize("path", FRAGMENTS, ids=lambda path: path.name)
-def test_a_change_is_named_by_its_number_and_kind_and_says_something(path):
-    assert re.fullmatch(r"\d+(-[\w-]+)?\.(feature|fix|removal)\.md", path.name)
-    assert len(path.read_text().split()) >= 3
+def test_a_change_is_named_by_its_number_and_kind_and_says_something():
+    for path in FRAGMENTS:  # there are none after a release, and on CI an empty parameter set fails
+        assert re.fullmatch(r"\d+(-[\w-]+)?\.(feature|fix|removal)\.md", path.name), path.name
+        assert len(path.read_text(encoding="utf-8").split()) >= 3, path.name
 
 
 @pytest.mark.slow
