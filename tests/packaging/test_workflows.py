@@ -69,8 +69,25 @@ def test_a_release_is_built_checked_and_published_in_this_order_without_a_passwo
     jobs = WORKFLOWS["release"]["jobs"]
     assert jobs["publish"]["needs"] == "build"
     assert jobs["announce"]["needs"] == "publish"
+    assert jobs["publish"]["if"] == "github.event_name == 'push'"  # run by hand, it publishes nothing
     commands = [step.get("run", "") for step in jobs["build"]["steps"]]
     assert commands.index("python -m build") < commands.index("python -m twine check --strict dist/*")
     assert "python .ci/distributions.py dist" in commands
     (publish,) = (step for step in jobs["publish"]["steps"] if "pypi-publish" in step["uses"])
     assert "with" not in publish
+
+
+def test_the_check_for_a_file_in_changes_runs_again_when_a_maintainer_adds_the_label_and_nothing_else_does():
+    label = "no-change-for-users"
+    (job,) = WORKFLOWS["changes"]["jobs"].values()
+    assert label in job["if"]
+    assert label in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    # YAML 1.1 reads the key `on` as true.
+    triggers = {
+        name: workflow[True]["pull_request"] for name, workflow in WORKFLOWS.items() if "pull_request" in workflow[True]
+    }
+    assert {name for name, found in triggers.items() if "labeled" in (found or {}).get("types", [])} == {
+        "changes",
+        "gpu",
+    }
+    assert {"labeled", "unlabeled", "synchronize"} <= set(triggers["changes"]["types"])
