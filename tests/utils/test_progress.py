@@ -229,6 +229,67 @@ def test_a_script_on_a_real_terminal_shows_a_bar_and_its_output_goes_to_its_file
     assert "WARNING: warned 2 [lightpool.x]\r\n" in shown
 
 
+class GoneTerminal(Terminal):
+    """A terminal that goes away after so many writes, as when a connection is lost."""
+
+    def __init__(self, n_write):
+        super().__init__()
+        self.n_write = n_write
+
+    def write(self, text):
+        self.n_write -= 1
+        if self.n_write < 0:
+            raise OSError(5, "Input/output error")
+        return super().write(text)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # in the thread of rich that draws
+@pytest.mark.parametrize("n_write", [0, 1, 2, 3])
+@pytest.mark.parametrize("patience", [1.0, -1.0])
+def test_work_goes_on_where_its_terminal_goes_away(terminal, monkeypatch, n_write, patience):
+    monkeypatch.setattr(pbar, "_PATIENCE", patience)
+    before = sys.stdout
+    with redirect_stderr(GoneTerminal(n_write)), pbar.shown():
+        assert drained([1, 2, 3], "things", progress=True) == [1, 2, 3]
+        assert drained([1, 2, 3], "things") == [1, 2, 3]
+        with pbar.busy("reading"):
+            pass
+        pbar.print_line("still here")
+    assert sys.stdout is before
+
+
+@pytest.mark.parametrize("stream", [GoneTerminal(0), None], ids=["gone", "none"])
+def test_a_line_without_a_standard_error_is_no_obstacle(monkeypatch, stream):
+    monkeypatch.setattr(sys, "stderr", stream)
+    pbar.print_line("nobody sees this")
+
+
+@pytest.mark.parametrize("when", ["start", "stop"])
+def test_an_interrupt_while_a_bar_begins_or_ends_leaves_the_terminal_as_it_was(terminal, monkeypatch, when):
+    from rich.progress import Progress
+
+    plain = getattr(Progress, when)
+
+    def interrupted(self):
+        if when == "start":
+            plain(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Progress, when, interrupted)
+    with redirect_stderr(terminal), pytest.raises(KeyboardInterrupt):
+        drained([1, 2], "things", progress=True)
+    assert terminal.getvalue().endswith("\x1b[?25h"), "the cursor is shown again"
+
+
+@pytest.mark.parametrize("width", [18, 20, 30, 45, 60, 200])
+def test_the_numbers_fit_into_a_narrow_terminal(terminal, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    with redirect_stderr(terminal):
+        drained(range(30), "observations", progress=True)
+    assert "observations" in terminal.getvalue()
+    assert "30/30" in terminal.getvalue()
+
+
 class Notebook:
     """What a notebook displays: a list of the states of each display."""
 
@@ -262,6 +323,16 @@ def test_a_notebook_has_one_display_that_keeps_its_last_state(notebook, capsys):
     assert states[0][0] == "1 of 3 things, 0:00, about 0:00 left"
     assert states[-1][0] == "3 of 3 things, 0:00"
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("fails", ["display", "update"])
+def test_a_notebook_that_cannot_show_a_bar_loses_nothing(notebook, monkeypatch, fails):
+    def fail(*args, **kwargs):
+        raise RuntimeError("no connection")
+
+    shown = types.SimpleNamespace(update=fail)
+    monkeypatch.setattr(notebook, "display", fail if fails == "display" else lambda *args, **kwargs: shown)
+    assert drained([1, 2, 3], "things", progress=True) == [1, 2, 3]
 
 
 def test_a_notebook_shows_how_far_a_failed_loop_came(notebook):

@@ -6,6 +6,7 @@ It needs nothing but IPython, which every notebook has, and no widgets, which pa
 import html
 import sys
 import time
+from contextlib import suppress
 from importlib import import_module
 from typing import Protocol
 
@@ -47,20 +48,25 @@ class NotebookBar:
 
     def start(self) -> None:
         """Show it below the cell."""
-        self._handle = import_module("IPython.display").display(self, display_id=True)
+        with suppress(Exception):  # what cannot be shown must not end the work
+            self._handle = import_module("IPython.display").display(self, display_id=True)
 
     def update(self, n_done: int) -> None:
         """Show so many items, unless the last display was just now."""
         self._n_done = n_done
         if self._handle is not None and time.monotonic() - self._displayed > _INTERVAL:
             self._displayed = time.monotonic()
-            self._handle.update(self)
+            self._show()
 
     def stop(self) -> None:
         """Show how many items were done, if it was shown."""
         self._has_ended = True
+        self._show()
+
+    def _show(self) -> None:
         if self._handle is not None:
-            self._handle.update(self)
+            with suppress(Exception):
+                self._handle.update(self)
 
     def __repr__(self) -> str:
         of_total = "" if self._total is None else f" of {self._total}"

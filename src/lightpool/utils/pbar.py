@@ -11,7 +11,7 @@ Gammapy::
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
 
 from lightpool.typing import ProgressFunction, ProgressLike
@@ -34,12 +34,16 @@ __all__ = [
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+    from rich.status import Status
 
 SHOW_PROGRESS_BAR = False
 """Whether loops over observations and files show their progress."""
 
 _PATIENCE = 1.0
 """Seconds that work may take before anything is shown, unless it was asked to be shown itself."""
+
+_WIDTH_OF_BAR, _WIDTH_OF_TIMES = 40, 50
+"""Columns of a terminal that are enough for a bar, and for the time used and left."""
 
 T = TypeVar("T")
 
@@ -60,14 +64,18 @@ class _Bar(Protocol):
 
 
 def print_line(text: str) -> None:
-    """Print a line on standard error unchanged, however long; above a progress bar if there is one."""
-    if _consoles:
-        from rich.text import Text
+    """Print a line on standard error unchanged, however long; above a progress bar if there is one.
 
-        _consoles[-1].print(Text(text), soft_wrap=True)
-    else:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+    Where standard error is closed, or its terminal has gone, nothing is printed: that must not end the work.
+    """
+    with suppress(OSError, ValueError):
+        if _consoles:
+            from rich.text import Text
+
+            _consoles[-1].print(Text(text), soft_wrap=True)
+        elif sys.stderr is not None:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
 
 
 @contextmanager
@@ -79,13 +87,49 @@ def live(drawing: "Progress", console: "Console") -> Iterator[None]:
     drawing : rich.progress.Progress, not started yet
     console : rich.console.Console
     """
-    drawing.start()
-    _consoles.append(console)
+    bar = _Drawing(console, drawing)
     try:
+        bar.start()
         yield
     finally:
-        _consoles.remove(console)
-        drawing.stop()
+        bar.stop()
+
+
+class _Drawing:
+    """A display of rich on a console. A terminal may go away: that must not end the work whose progress it showed.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+    drawing : rich.progress.Progress or rich.status.Status, not started yet
+    """
+
+    def __init__(self, console: "Console", drawing: "Progress | Status") -> None:
+        self._console, self._drawing = console, drawing
+        self._is_started = False
+
+    def start(self) -> None:
+        """Draw it."""
+        # Whatever is interrupted here is undone by `stop`.
+        self._is_started = True
+        _consoles.append(self._console)
+        with suppress(Exception):
+            self._drawing.start()
+
+    def stop(self) -> None:
+        """End it, if it was drawn; an interrupt leaves the terminal as it was before, too."""
+        if not self._is_started:
+            return
+        try:
+            self._drawing.stop()
+        except BaseException as error:
+            with suppress(Exception):
+                self._console.show_cursor(True)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            if self._console in _consoles:
+                _consoles.remove(self._console)
 
 
 def terminal() -> "Console":
@@ -194,22 +238,21 @@ class _Counter:
 @contextmanager
 def _displayed(bar: _Bar, patience: float) -> Iterator[None]:
     """Show a bar in a ``with`` block, from so many seconds after its beginning."""
-    if patience <= 0:
-        bar.start()
-        try:
-            yield
-        finally:
-            bar.stop()
-        return
     timer = threading.Timer(patience, bar.start)
     timer.daemon = True
-    timer.start()
     try:
+        if patience > 0:
+            timer.start()
+        else:
+            bar.start()
         yield
     finally:
-        timer.cancel()
-        timer.join()  # it may be starting the display at this moment, which must not happen after `stop`
-        bar.stop()
+        try:
+            timer.cancel()
+            if timer.ident is not None:
+                timer.join()  # it may be starting the display at this moment, which must not happen after `stop`
+        finally:
+            bar.stop()
 
 
 def _bar(what: str, total: int | None) -> _Bar | None:
@@ -222,7 +265,7 @@ def _bar(what: str, total: int | None) -> _Bar | None:
     return None if console is None else _TerminalBar(console, what, total)
 
 
-class _TerminalBar:
+class _TerminalBar(_Drawing):
     """A bar of rich, drawn on standard error.
 
     Parameters
@@ -233,25 +276,13 @@ class _TerminalBar:
     """
 
     def __init__(self, console: "Console", what: str, total: int | None) -> None:
-        self._console, self._drawing = console, bar_on(console)
-        self._task = self._drawing.add_task(what, total=total)
-        self._is_started = False
-
-    def start(self) -> None:
-        """Draw it."""
-        self._drawing.start()
-        _consoles.append(self._console)
-        self._is_started = True
+        self._progress = bar_on(console)
+        self._task = self._progress.add_task(what, total=total)
+        super().__init__(console, self._progress)
 
     def update(self, n_done: int) -> None:
         """Draw it with so many items."""
-        self._drawing.update(self._task, completed=n_done)
-
-    def stop(self) -> None:
-        """Leave it on the terminal as it is now, if it was drawn."""
-        if self._is_started:
-            _consoles.remove(self._console)
-            self._drawing.stop()
+        self._progress.update(self._task, completed=n_done)
 
 
 @contextmanager
@@ -309,32 +340,25 @@ def bar_on(console: "Console") -> "Progress":
     """Return a progress bar of rich, not started yet."""
     from rich import progress
 
-    columns: list[progress.ProgressColumn] = [
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-    ]
-    columns += [progress.TimeElapsedColumn(), progress.TimeRemainingColumn()]
+    columns: list[progress.ProgressColumn] = [progress.TextColumn("{task.description}")]
+    # In a narrow window rich would cut all columns, also the numbers.
+    if console.width >= _WIDTH_OF_BAR:
+        columns.append(progress.BarColumn())
+    columns.append(progress.MofNCompleteColumn())
+    if console.width >= _WIDTH_OF_TIMES:
+        columns += [progress.TimeElapsedColumn(), progress.TimeRemainingColumn()]
     # What scripts print while a bar is drawn goes above it, unless their output is a file: there it stays.
     return progress.Progress(*columns, console=console, redirect_stdout=is_terminal(sys.stdout))
 
 
-class _Status:
+class _Status(_Drawing):
     """A line that says that work is going on."""
 
     def __init__(self, console: "Console", text: str) -> None:
-        self._console, self._status = console, console.status(text)
-
-    def start(self) -> None:
-        """Show it."""
-        self._status.start()
+        super().__init__(console, console.status(text))
 
     def update(self, n_done: int) -> None:
         """Nothing is counted."""
-
-    def stop(self) -> None:
-        """Take it away."""
-        self._status.stop()
 
 
 @contextmanager
@@ -344,10 +368,8 @@ def busy(text: str) -> Iterator[None]:
     if console is None or not _in_use.acquire(blocking=False):
         yield
         return
-    _consoles.append(console)
     try:
         with _displayed(_Status(console, text), _PATIENCE):
             yield
     finally:
-        _consoles.remove(console)
         _in_use.release()
