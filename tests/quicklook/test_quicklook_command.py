@@ -20,6 +20,8 @@ def run():
 @pytest.mark.slow
 def test_a_source_is_seen_without_a_settings_file(run, small_store, tmp_path):
     folder = tmp_path / "look"
+    (folder / "pictures").mkdir(parents=True)
+    (folder / "pictures" / "notes.txt").write_text("mine")
     done = run(small_store, "--source", "Crab", "-o", folder, "--width", 2, "--energy-min", "1TeV", "--max-offset", 1)
     assert done.exit_code == 0, done.output
     assert "ring background from 0.5 to 0.8 deg" in done.output
@@ -40,6 +42,7 @@ def test_a_source_is_seen_without_a_settings_file(run, small_store, tmp_path):
     assert again.exit_code == 0, again.output
     repeated = MapDatasetOnOff.read(folder / "reduced" / "crab-map.fits.gz")
     assert (repeated.counts_off.data == dataset.counts_off.data).all()
+    assert (folder / "pictures" / "notes.txt").read_text() == "mine"
     # the folder is not overwritten, but by request
     again = run(small_store, "--source", "Crab", "-o", folder)
     assert again.exit_code == 2
@@ -112,6 +115,20 @@ def test_bad_input_is_one_message_and_an_exit_code(run, small_store, tmp_path, a
     assert message in done.output
     assert "Traceback" not in done.output
     assert not (tmp_path / "look" / "settings.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["settings.yaml", "report.html", "pictures", "pictures/simulated-source-map-counts.png"]
+)
+def test_files_of_others_are_not_replaced(run, small_store, tmp_path, name):
+    path = tmp_path / "look" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    done = run(small_store, "-o", tmp_path / "look", "--width", 2, "--max-offset", 1)
+    assert done.exit_code == 2, done.output
+    assert f"{path} existed before any quick look in this folder" in done.output
+    assert path.read_text() == "mine"
+    assert [each.name for each in (tmp_path / "look").iterdir()] == [name.partition("/")[0]]
 
 
 def test_a_file_without_numbers_of_runs_is_named(run, small_store, tmp_path):

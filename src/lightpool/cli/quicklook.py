@@ -91,7 +91,7 @@ def quicklook(
     refuse_together("--resume", "--restart", (resume, restart), advice)
     with ended_by_errors(verbose=verbose):
         from lightpool.data import DataStore
-        from lightpool.quicklook import Wishes, choose_settings, show_results
+        from lightpool.quicklook import Wishes, choose_settings, refuse_to_replace, show_results
         from lightpool.utils import pbar
         from lightpool.utils.optional_packages import require_package
 
@@ -115,6 +115,8 @@ def quicklook(
         for label, text in choices.notes:
             say(f"{label:<10}{text}")
         say()
+        if not restart:
+            refuse_to_replace(choices.settings)
         result = carry_out(choices.settings, resume=resume, restart=restart, workers=workers, cluster=None)
         say(show_results(choices, result))
     sys.exit(ExitCode.SOME_FAILED if result.n_failed else ExitCode.OK)

@@ -2,8 +2,8 @@
 
 from lightpool.names import show_public
 from lightpool.quicklook.choices import Choices, Wishes, choose_settings
-from lightpool.quicklook.results import Quicklook, show_results
+from lightpool.quicklook.results import Quicklook, refuse_to_replace, show_results
 
-__all__ = ["Choices", "Quicklook", "Wishes", "choose_settings", "show_results"]
+__all__ = ["Choices", "Quicklook", "Wishes", "choose_settings", "refuse_to_replace", "show_results"]
 
 show_public(__name__)

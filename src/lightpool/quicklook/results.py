@@ -6,15 +6,17 @@ from pathlib import Path
 
 from lightpool.batch.engine import BatchResult
 from lightpool.batch.storage.files import write_aside
+from lightpool.batch.storage.folder import BatchFolder
 from lightpool.config.settings import Settings
 from lightpool.config.yaml_file import dump_yaml
+from lightpool.errors import ResumeError
 from lightpool.quicklook.choices import Choices
 from lightpool.report import write_report
 from lightpool.report.source_statistics import AtSource, rows_of, runs_of
 
-__all__ = ["Quicklook", "SourceTotal", "show_results"]
+__all__ = ["Quicklook", "SourceTotal", "refuse_to_replace", "show_results"]
 
-SETTINGS, PICTURES = "settings.yaml", "pictures"
+SETTINGS, REPORT, PICTURES = "settings.yaml", "report.html", "pictures"
 """Names in the folder of the results."""
 
 _NEXT_FOLDER = "reduced"
@@ -95,6 +97,32 @@ class Quicklook:
             yield f"{'Datasets' if number == 0 else '':<10}{file}"
 
 
+def refuse_to_replace(settings: Settings) -> None:
+    """Refuse to start if the results of a quick look would replace files that no earlier one wrote.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Raises
+    ------
+    ResumeError
+        Names the file.
+    """
+    folder = Path(settings.output.folder)
+    if BatchFolder(folder).is_begun:
+        return
+    pictures = folder / PICTURES
+    found = [folder / SETTINGS, folder / REPORT, *([] if pictures.is_dir() else [pictures])]
+    found += [path for target in settings.targets for path in sorted(pictures.glob(f"{target.name}-*.png"))]
+    for path in found:
+        if path.exists():
+            raise ResumeError(
+                f"{path} existed before any quick look in this folder, which would replace it. Move it, or choose "
+                "another output folder; --restart replaces it"
+            )
+
+
 def show_results(choices: Choices, result: BatchResult) -> Quicklook:
     """Write the settings file, the report and its pictures, and sum up the values at the source.
 
@@ -108,7 +136,7 @@ def show_results(choices: Choices, result: BatchResult) -> Quicklook:
     settings = folder / SETTINGS
     with write_aside(settings) as file:
         file.write(_settings_text(choices).encode())
-    report = write_report(folder, pictures=folder / PICTURES)
+    report = write_report(folder, folder / REPORT, pictures=folder / PICTURES)
     return Quicklook(list(_totals(choices.settings, result)), result.files, report, settings, folder / PICTURES)
 
 
