@@ -40,12 +40,14 @@ extensions = [
     "links_to_files",
     "own_names",
     "settings_reference",
+    "stacked_tables",
     "written_signatures",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 nitpicky = True
+smartquotes_action = "qe"  # without dashes: the help of commands has options such as --resume
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "substitution"]
 myst_fence_as_directive = ["mermaid"]
@@ -73,6 +75,7 @@ os.environ.pop("MPLBACKEND", None)  # notebooks need their own, which shows pict
 
 autodoc_typehints = "none"  # see docs/_extensions/written_signatures.py
 add_module_names = False
+toc_object_entries_show_parents = "hide"  # the list of a page has room for names of methods alone
 python_maximum_signature_line_length = 100
 python_use_unqualified_type_names = True
 numpydoc_show_class_members = False
@@ -109,15 +112,17 @@ html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "navbar_persistent": ["search-button"],
-    "navbar_end": ["version-switcher", "theme-switcher"],
+    "navbar_end": ["theme-switcher"],
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version", "theme-version"],
-    "switcher": {
-        "json_url": os.environ.get("LIGHTPOOL_DOCS_SWITCHER", "_static/switcher.json"),
-        "version_match": "dev" if "dev" in version or "+" in version else version,
-    },
-    "check_switcher": False,
 }
+if os.environ.get("LIGHTPOOL_DOCS_SWITCHER"):
+    html_theme_options["navbar_end"].insert(0, "version-switcher")
+    html_theme_options["check_switcher"] = False
+    html_theme_options["switcher"] = {
+        "json_url": os.environ["LIGHTPOOL_DOCS_SWITCHER"],
+        "version_match": "dev" if "dev" in version or "+" in version else version,
+    }
 if (HERE / "_static/logo.svg").exists():
     html_logo = "_static/logo.svg"
     html_theme_options["logo"] = {
