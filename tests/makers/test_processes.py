@@ -17,7 +17,7 @@ import lightpool
 from lightpool.errors import TransferError, WorkerDiedError
 from lightpool.makers import DatasetsMaker
 from lightpool.makers.core import Maker
-from lightpool.makers.parallel import processes
+from lightpool.makers.parallel import processes, worker_processes
 from lightpool.makers.parallel.processes import in_processes
 from lightpool.makers.parallel.worker_processes import WorkerProcess
 
@@ -249,3 +249,15 @@ def test_a_process_that_has_lost_its_gpu_is_replaced(monkeypatch):
     finally:
         workers.give_up()
         workers.end()
+
+
+def test_on_windows_a_worker_reads_from_a_pipe_which_is_no_socket_there(monkeypatch):
+    class PipeConnection:
+        def __init__(self, handle):
+            self.handle = handle
+
+    monkeypatch.setattr("multiprocessing.connection.PipeConnection", PipeConnection, raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    connection = worker_processes._connection(17)
+    assert isinstance(connection, PipeConnection)
+    assert connection.handle == 17

@@ -25,12 +25,8 @@ from lightpool.fits.addresses import Place, is_address, name_of_place, tidy_addr
 from lightpool.fits.gzip_file import max_file_bytes
 from lightpool.fits.paths import expanded_text, make_path, required_path, unset_variables
 from lightpool.fits.remote_files import RemoteFile, describe
+from lightpool.utils.file_locks import lock, unlock
 from lightpool.utils.secret_texts import hide_secrets, private_parts
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = [
     "CACHE_FOLDER_VARIABLE",
@@ -269,17 +265,19 @@ class RemoteCache:
         """Let one process at a time copy a file; a few files are locks for all, because there may be many copies."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = open(self.folder / f".lock-{int(digest, 16) % _N_LOCK:02x}", "ab")  # noqa: SIM115 (closed below)
+            opened = open(self.folder / f".lock-{int(digest, 16) % _N_LOCK:02x}", "ab")  # noqa: SIM115 (closed below)
         except OSError as error:
             raise ConfigError(
                 f"copies of remote files cannot be written to the folder {self.folder}: {error}; set the environment "
                 f"variable {CACHE_FOLDER_VARIABLE} to a folder that can be written"
             ) from error
-        with lock as file:
-            if fcntl is not None:
-                with suppress(OSError):  # some network file systems have no locks: the file is copied twice
-                    fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        with opened as file:
+            with suppress(OSError):  # some network file systems have no locks: the file is copied twice
+                lock(file, wait=True)
+            try:
+                yield
+            finally:
+                unlock(file)
 
     def _shrink(self, newest: Path) -> None:
         """Remove the copies that were not used for the longest time until all fit, and what killed processes left."""

@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from lightpool.errors import FolderInUseError, ResumeError
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
+from lightpool.utils.file_locks import lock, unlock
 
 __all__ = ["locked"]
 
@@ -42,24 +38,26 @@ def locked(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _opened(path) as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                file.seek(0)
-                raise FolderInUseError(
-                    f"another reduction is running in {path.parent.parent} "
-                    f"({file.read().strip() or 'it has just started'}); wait for it to finish, or choose another "
-                    "output folder"
-                ) from error
-            except OSError as error:  # some network file systems have no locks
-                log.warning(
-                    "%s cannot be locked (%s); make sure that no other reduction writes to this folder", path, error
-                )
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()}\n")
-        file.flush()
-        yield
+        try:
+            lock(file, wait=False)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise FolderInUseError(
+                f"another reduction is running in {path.parent.parent} "
+                f"({file.read().strip() or 'it has just started'}); wait for it to finish, or choose another "
+                "output folder"
+            ) from error
+        except OSError as error:  # some network file systems have no locks
+            log.warning(
+                "%s cannot be locked (%s); make sure that no other reduction writes to this folder", path, error
+            )
+        try:
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}\n")
+            file.flush()
+            yield
+        finally:
+            unlock(file)
 
 
 def _opened(path: Path) -> TextIO:

@@ -111,7 +111,7 @@ def write_yaml(text: str, path: PathInput, overwrite: bool = False, checksum: bo
         text += f"checksum: {_checksum(text)}\n"
     # Written beside the target and renamed, which is atomic; the process id keeps several writers apart.
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8")
     part.replace(target)
 
 

@@ -211,7 +211,7 @@ def spawn_main() -> None:
 
         lifeline = msvcrt.open_osfhandle(lifeline, os.O_RDONLY)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-    connection = Connection(number)
+    connection = _connection(number)
     try:
         do, args = cast("tuple[Callable[..., None], tuple[object, ...]]", unpacked(connection.recv_bytes()))
         do(connection, *args)
@@ -221,6 +221,16 @@ def spawn_main() -> None:
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
+
+
+def _connection(number: int) -> Connection:
+    """Return one end of a `multiprocessing.Pipe`, given by its descriptor, or on Windows by its handle."""
+    if sys.platform == "win32":
+        # There, `Connection` is for sockets, and those of a pipe have a class of their own with the same methods.
+        from multiprocessing.connection import PipeConnection
+
+        return PipeConnection(number)
+    return Connection(number)
 
 
 def _end_with_parent(lifeline: int) -> None:
