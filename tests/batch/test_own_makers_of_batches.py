@@ -25,7 +25,7 @@ MAKERS = """
 
     from lightpool.datasets import MapDataset, MapDatasetOnOff
     from lightpool.makers import Maker
-    from lightpool.maps import Map
+    from lightpool.maps import Map, RegionGeom
 
     FACTOR = 2.0
 
@@ -72,6 +72,22 @@ MAKERS = """
     class Nothing(Maker):
         def run(self, dataset, observation=None):
             pass
+
+
+    class Quits(Maker):
+        def run(self, dataset, observation=None):
+            raise SystemExit(0)
+
+
+    class AsSpectrum(Maker):
+        def run(self, dataset, observation=None):
+            return dataset.to_spectrum_dataset(RegionGeom.create("icrs;circle(83.63, 22.01, 0.3)").region)
+
+
+    class WithoutCounts(Maker):
+        def run(self, dataset, observation=None):
+            dataset.counts = None
+            return dataset
 """
 numbers = count()
 
@@ -166,6 +182,9 @@ def test_pages_about_results_run_no_code_of_makers(settings_of, own):
             3,
             "Nothing failed with TypeError: Nothing.run returned None, expected the dataset; end it with",
         ),
+        ("Quits", {}, 3, "observation 2 omitted: Quits failed with SystemExit: 0"),
+        ("AsSpectrum", {}, 3, "of target 'crab' returned a SpectrumDataset on a RegionGeom, expected a dataset with"),
+        ("WithoutCounts", {}, 3, "of target 'crab' returned a MapDataset without counts, expected a dataset with"),
         ("Coarser", {}, 3, "observation 2 omitted: stacking failed with GeometryError"),
         ("WithOff", {"also_odd": False}, 3, "stacking failed with WrongPartError: the makers of the target 'crab' ret"),
     ],

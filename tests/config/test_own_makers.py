@@ -307,6 +307,67 @@ def test_the_version_of_a_maker_changes_with_its_sources_and_with_nothing_else(t
     assert own_code(settings)[name] not in (version(),)
 
 
+def test_the_version_of_a_package_without_an_init_file_is_that_of_all_its_files(tmp_path, module):
+    package, helper, lonely = (tmp_path / f"{word}_of_a_test_{next(numbers)}" for word in ("makers", "helper", "other"))
+    for folder in (package / "inner", helper, lonely):
+        folder.mkdir(parents=True)
+    inner, near, far = package / "inner" / "steps.py", package / "near.py", helper / "level.py"
+    inner.write_text(f"from {package.name}.near import x\nfrom {helper.name} import level\n{textwrap.dedent(GOOD)}")
+    near.write_text("x = 1")
+    far.write_text("x = 1")
+    (lonely / "unused.py").write_text("x = 1")
+    step = {"type": f"{package.name}.inner.steps:Good", "level": 1}
+    settings = settings_of(map_target(makers=[{"type": "MapDatasetMaker"}, step])).resolved(tmp_path)
+
+    def version():
+        for name in [each for each in sys.modules if each.startswith((package.name, helper.name))]:
+            del sys.modules[name]
+        return own_code(settings)[f"{package.name}.inner.steps"]
+
+    first = version()
+    (lonely / "unused.py").write_text("x = 22")
+    assert version() == first
+    versions = {first}
+    for file in (inner, near, far):
+        file.write_text(file.read_text() + "\n# changed\n")
+        versions.add(version())
+    assert len(versions) == 4
+    require_own_code_as_imported(settings)
+
+
+def test_a_package_without_an_init_file_that_is_hidden_is_told(tmp_path, module):
+    (tmp_path / "json").mkdir()
+    (tmp_path / "json" / "mine.py").write_text(textwrap.dedent(GOOD))
+    with pytest.raises(ConfigError, match=r"/json is hidden by .*json/__init__.py, which has the same name"):
+        built(tmp_path, {"type": "json.mine:Good", "level": 1})
+
+
+RAISES = """
+    from lightpool.makers import Maker
+
+
+    class Quits(Maker):
+        def __init__(self):
+            raise SystemExit(0)
+
+        def run(self, dataset, observation=None):
+            return dataset
+
+
+    def __getattr__(name):
+        raise RuntimeError(f"no {name}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("Quits", "its constructor raised SystemExit: 0"), ("Other", "'Other' in .* raised RuntimeError: no Other")],
+)
+def test_whatever_code_of_users_raises_is_told(tmp_path, module, name, message):
+    with pytest.raises(ConfigError, match=message):
+        built(tmp_path, {"type": f"{module(RAISES)}:{name}"})
+
+
 def test_the_version_of_a_package_is_that_of_all_its_files(tmp_path, monkeypatch):
     package = tmp_path / f"package_of_a_test_{next(numbers)}"
     (package / "inner").mkdir(parents=True)

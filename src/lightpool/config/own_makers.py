@@ -46,9 +46,12 @@ def own_class(step: OwnMakerSettings) -> type[Maker]:
     path = step.class_name
     found: object = module
     for name in path.split("."):
-        if not hasattr(found, name):
-            raise TypeError(f"{module.__file__} has no {path!r}; {_classes_in(module, name)}")
-        found = getattr(found, name)
+        try:
+            found = getattr(found, name)
+        except AttributeError as error:
+            raise TypeError(f"{module.__file__} has no {path!r}; {_classes_in(module, name)}") from error
+        except Exception as error:  # whatever code of users raises
+            raise TypeError(f"{path!r} in {module.__file__} raised {type(error).__name__}: {error}") from error
     if not isinstance(found, type):
         raise TypeError(f"{path!r} in {module.__file__} is a {type(found).__name__}, expected a class of makers")
     if not issubclass(found, Maker):
@@ -145,7 +148,7 @@ def build_own_maker(step: OwnMakerSettings, kind: type[Maker], mask: Map | None)
         raise TypeError(_wrong_options(step, signature.parameters, str(error))) from error
     try:
         return kind(**options)
-    except Exception as error:  # whatever code of users raises
+    except (Exception, SystemExit) as error:  # whatever code of users raises
         raise ValueError(f"its constructor raised {type(error).__name__}: {error}") from error
 
 

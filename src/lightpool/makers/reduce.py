@@ -456,7 +456,7 @@ class DatasetsMaker(Described):
                 with result.memory_errors(step):
                     result = checked_result(step, maker.run(result, observation))
             # Makers may be written by users and raise anything; the error has to name the observation.
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise ReductionError(observation.obs_id, step, error) from error
         return result
 

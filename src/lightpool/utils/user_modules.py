@@ -8,9 +8,10 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib import metadata
-from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 __all__ = ["import_by_name", "module_version", "require_as_imported"]
 
@@ -132,6 +133,9 @@ def _refuse_hidden(name: str, folders: Sequence[Path]) -> None:
         return
     for folder in folders:
         meant = [each for each in (folder / f"{first}.py", folder / first / "__init__.py") if each.is_file()]
+        # A package may have no __init__.py: then its folders, and not a file, are where it is.
+        if not meant and folder.joinpath(*name.split(".")).with_suffix(".py").is_file():
+            meant = [folder / first]
         if any(each.samefile(place) for each in meant for place in places if place.exists()):
             return
         if meant:
@@ -141,18 +145,33 @@ def _refuse_hidden(name: str, folders: Sequence[Path]) -> None:
 
 
 def _places(module: ModuleType) -> list[Path]:
-    file = getattr(module, "__file__", None)
-    return [Path(file)] if file else [Path(each) for each in getattr(module, "__path__", ())]
+    file = _own_attribute(module, "__file__")
+    return [Path(file)] if file else [Path(each) for each in _own_attribute(module, "__path__") or ()]
+
+
+def _own_attribute(module: ModuleType | None, name: str) -> Any:
+    """Return an attribute of a module without asking its ``__getattr__``, which may raise anything; None without it."""
+    return None if module is None else vars(module).get(name)
 
 
 def _unit_of(module: ModuleType) -> tuple[str, Path]:
-    """Return the name and the path of the outermost package with an ``__init__`` of a module, or of its one file."""
+    """Return the name and the path of the outermost package of a module, or of its one file.
+
+    Folders without an ``__init__`` are packages too; but installed ones are shared by several distributions, so there
+    the package is the outermost one with an ``__init__``.
+    """
     parts = module.__name__.split(".")
+    own_file = _own_attribute(module, "__file__")
+    if len(parts) > 1 and own_file and Path(own_file).is_file():
+        n_folder = len(parts) - (2 if _own_attribute(module, "__path__") is None else 1)
+        outermost = Path(own_file).parents[n_folder]
+        if outermost.name == parts[0] and outermost.parent.name not in _INSTALLED:
+            return parts[0], outermost
     for n_part in range(1, len(parts) + 1):
         name = ".".join(parts[:n_part])
-        file = getattr(sys.modules.get(name), "__file__", None)
+        file = _own_attribute(sys.modules.get(name), "__file__")
         if file is not None and Path(file).is_file():
-            is_package = hasattr(sys.modules[name], "__path__")
+            is_package = _own_attribute(sys.modules[name], "__path__") is not None
             return name, Path(file).parent if is_package else Path(file)
     raise ImportError(
         f"the module {module.__name__!r} has no file with its source; expected a .py file on this machine"
@@ -217,6 +236,15 @@ def _local(name: str, folders: Sequence[Path]) -> Path | None:
     for folder in folders:
         if (folder / f"{name}.py").is_file():
             return folder / f"{name}.py"
-        if (folder / name / "__init__.py").is_file():
+        if (folder / name / "__init__.py").is_file() or _is_namespace(name, folder / name):
             return folder / name
     return None
+
+
+def _is_namespace(name: str, folder: Path) -> bool:
+    """Return whether a folder without an ``__init__`` is a package, or a part of one, that Python would import."""
+    if not folder.is_dir():
+        return False
+    spec = PathFinder.find_spec(name)
+    places = None if spec is None or spec.origin is not None else spec.submodule_search_locations
+    return places is not None and any(Path(each).is_dir() and folder.samefile(each) for each in places)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -26,6 +27,7 @@ from lightpool.config.settings import Settings
 from lightpool.config.targets import Target
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
+from lightpool.errors import ReductionError, WrongPartError
 from lightpool.fits import BinTableHDU
 from lightpool.irf import IRF
 from lightpool.makers import DatasetsMaker, ThetaSquaredTable
@@ -97,6 +99,19 @@ def _radius_of(geom: Geom) -> float:
     return float(np.hypot(*np.ravel(geom.width.to_value("deg")))) / 2
 
 
+def _require_same_kind(job: _Job, dataset: MapDataset) -> None:
+    """Refuse a dataset without counts, or with pixels of another kind than those of its target."""
+    expected = job.reference.required("counts").geom
+    found = None if dataset.counts is None else dataset.counts.geom
+    if found is not None and (found.is_region, found.is_hpx) == (expected.is_region, expected.is_hpx):
+        return
+    what = "without counts" if found is None else f"on a {type(found).__name__}"
+    raise WrongPartError(
+        f"the makers of target {job.name!r} returned a {type(dataset).__name__} {what}, expected a dataset with counts "
+        f"on a {type(expected).__name__}, which can be added to its stack"
+    )
+
+
 class StackWork:
     """Empty datasets and makers of all targets, ready to reduce observations; see `Work`.
 
@@ -153,10 +168,23 @@ class StackWork:
             with recorded_thresholds() as thresholds:
                 dataset = job.maker.make_dataset(job.reference, part, name=name)
             if dataset is not None:
+                with self._returned_by_makers(job, obs_id, dataset):
+                    summary = PendingSummary.of(dataset, part, row, job.source, thresholds, job.theta_squared)
                 made.datasets.append((keys, dataset))
-                summary = PendingSummary.of(dataset, part, row, job.source, thresholds, job.theta_squared)
                 made.summaries.append((keys, summary))
         return made
+
+    @contextmanager
+    def _returned_by_makers(self, job: _Job, obs_id: int, dataset: MapDataset) -> Iterator[None]:
+        """Name the step in errors about a dataset, as makers of the user may return any."""
+        try:
+            if job.name in self._with_own_makers:
+                _require_same_kind(job, dataset)
+            yield
+        except Exception as error:
+            if job.name not in self._with_own_makers:
+                raise
+            raise ReductionError(obs_id, "what the makers returned", error) from error
 
     def is_empty(self, made: StackMade) -> bool:
         """Return whether an observation lies outside of all targets and groups."""
