@@ -197,3 +197,21 @@ def test_an_error_in_an_exclusion_has_its_line(tmp_path, item, message):
         each for each in str(caught.value).splitlines() if each.startswith(f"{path}, line 4: targets.0.exclusion.0")
     ]
     assert any(message in each for each in found), caught.value
+
+
+@pytest.mark.parametrize("text", ["image; circle(10, 10, 5)", "icrs; circle(83, 22, 0.3)\nimage; circle(10, 10, 5)"])
+def test_regions_in_pixels_are_refused_for_a_spectrum(tmp_path, text):
+    (tmp_path / "pixels.reg").write_text(text)
+    spectrum = {
+        "kind": "spectrum",
+        "region": {"lon": "83.63 deg", "lat": "22.01 deg", "radius": "0.1 deg"},
+        "makers": [{"type": "SpectrumDatasetMaker"}, {"type": "ReflectedRegionsBackgroundMaker"}],
+    }
+    axis = {"min": "1 TeV", "max": "10 TeV", "nbin": 3}
+    for exclusion in (text, {"regions": str(tmp_path / "pixels.reg")}):
+        target = {"name": "crab", "energy": axis, "energy_true": axis, "exclusion": [exclusion]} | spectrum
+        settings = Settings.from_dict({"observations": {"datastore": "/store"}, "targets": [target]})
+        with pytest.raises(ConfigError, match=r"target 'crab': exclusion.0 .*a region in pixels"):
+            build_exclusion(settings.targets[0])
+    # a map has pixels
+    assert OneTarget("image; circle(10, 10, 5)").excluded.any()

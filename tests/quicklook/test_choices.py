@@ -265,6 +265,12 @@ def test_the_nearest_run_and_the_targets_help_where_no_run_is_near(small_store):
         choose(small_store, source="Mrk 421")
 
 
+def test_of_a_single_run_the_error_does_not_count_them(tmp_path):
+    store = simulate_store(tmp_path / "store", 1, ontime=60)
+    with pytest.raises(ConfigError, match=r"^no run of .* points within 2 deg .* the nearest, 1, points"):
+        choose(store, source="Mrk 421")
+
+
 def test_files_to_exclude_are_told_by_their_content(small_store, tmp_path):
     from astropy.table import Table
 

@@ -244,7 +244,7 @@ def test_without_a_background_there_is_no_significance(crab_store, tmp_path):
     assert len(page.images) == 2, "theta squared, threshold; no rate, no significance, no empty norm"
 
 
-def test_pixels_in_which_nothing_is_counted_and_nothing_expected_have_no_significance(tmp_path, monkeypatch):
+def test_pixels_in_which_nothing_is_counted_and_nothing_expected_have_no_values(tmp_path, monkeypatch):
     geom = WcsGeom.create(npix=30, binsz=0.1, axes=[MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)])
     dataset = MapDataset.create(geom, name="crab")
     dataset.background.data[:, :, 15:] = 1.0
@@ -253,12 +253,18 @@ def test_pixels_in_which_nothing_is_counted_and_nothing_expected_have_no_signifi
     dataset.write(tmp_path / "crab.fits")
     drawn = []
     monkeypatch.setattr("lightpool.plot.report.plot_significances", lambda sqrt_ts, mask: drawn.append(sqrt_ts) or [])
+    images = {}
+    monkeypatch.setattr(
+        "lightpool.plot.report.plot_image",
+        lambda image, *args, label="Counts": images.update({label: image}) or Figure(),
+    )
     folders = {"observations": {"datastore": str(tmp_path)}, "output": {"folder": str(tmp_path)}}
     settings = Settings.from_dict({**SETTINGS, **folders})
     stack_view(tmp_path / "crab.fits", settings, [], has_plots=True)
-    known = np.isfinite(drawn[0].data)
-    assert known[:, 15:].all()
-    assert not known[:, :12].any(), "further than the radius of the circles from what is known"
+    for image in (drawn[0], images["Excess"]):
+        known = np.isfinite(image.data)
+        assert known[:, 15:].all()
+        assert not known[:, :12].any(), "further than the radius of the circles from what is known"
 
 
 @pytest.mark.slow

@@ -59,6 +59,7 @@ from lightpool.makers import (
     WobbleRegionsFinder,
 )
 from lightpool.maps import HpxGeom, Map, MapAxis, RegionGeom, WcsGeom, WcsNDMap
+from lightpool.maps.regions.sky_regions import on_sky, parse_regions
 
 __all__ = [
     "build_dataset",
@@ -419,6 +420,8 @@ def build_exclusion(target: Target) -> Map | None:
     if not texts and others.is_empty:
         return None
     geom = _exclusion_geom(target)
+    if not isinstance(target, MapTarget | HealpixTarget):
+        _refuse_pixels(target, texts)
     drawn = _drawn(target, geom, texts)
     if others.is_empty:
         return drawn
@@ -444,6 +447,19 @@ def _region_texts(target: Target) -> Iterator[tuple[str, str]]:
     if path is not None and not is_mask_file(path):
         with _named(target, f"exclusion_file {path}"):
             yield "exclusion_file", checked_regions(read_text(path))
+
+
+def _refuse_pixels(target: Target, texts: Mapping[str, str]) -> None:
+    """Refuse regions in pixels: those of the exclusion mask of a spectrum are nobody's."""
+    for key, text in texts.items():
+        with _named(target, key):
+            try:
+                on_sky(parse_regions(text), None)
+            except ValueError as error:
+                raise ValueError(
+                    "it has a region in pixels (image), and a spectrum is on no image; save the regions in "
+                    "coordinates of the sky, such as icrs"
+                ) from error
 
 
 def _drawn(target: Target, geom: WcsGeom | HpxGeom, texts: Mapping[str, str]) -> Map | None:

@@ -111,7 +111,8 @@ def nearby_runs(
     found = {obs_id: float(off) for obs_id, off in zip(obs_ids, offsets, strict=True) if off < max_offset.deg}
     if not found:
         nearest = int(np.argmin(offsets))
-        which = f"none of the {len(obs_ids)} runs of {place}" if wanted is None else "no run of --runs"
+        which = f"none of the {len(obs_ids)} runs of {place}" if len(obs_ids) > 1 else f"no run of {place}"
+        which = which if wanted is None else "no run of --runs"
         raise ConfigError(
             f"{which} points within {max_offset:.3g} of the source at "
             f"{_shown(position)}: the nearest, {obs_ids[nearest]}, points {offsets[nearest]:.2f} deg away. Check the "

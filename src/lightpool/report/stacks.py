@@ -185,6 +185,7 @@ def _excess_maps(dataset: MapDataset, source: Source | None) -> tuple[SkyMap | N
     # The estimator has 0 where nothing is counted and nothing expected, which would be a peak in the distribution.
     is_known = (np.asarray(counts.data) > 0) | (np.asarray(n_bkg.data) > 0)
     sqrt_ts.data = np.where(is_known, np.asarray(sqrt_ts.data), np.nan)
+    excess.data = np.where(is_known, np.asarray(excess.data), np.nan)
     if not np.isfinite(sqrt_ts.data).any():
         return None, None, ""
     return sqrt_ts, excess, f"in circles of {estimator.correlation_radius:.3g} around each pixel, safe energies"
