@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,11 +57,15 @@ def write_page(results: Results, cases: Sequence[Case], figures: dict[str, str],
     folder : Path
     """
     docs = os.path.relpath(DIFFERENCES.parent, folder.resolve()).replace(os.sep, "/")
-    page = "\n".join(_page(results, cases, figures, docs)) + "\n"
+    page = _text(_page(results, cases, figures, docs))
     if DIFFERENCES.parent in folder.resolve().parents:
         page += "\n```{toctree}\n:hidden:\n\nruns\n```\n"  # on the site each page is in a table of contents
     (folder / "index.md").write_text(page, encoding="utf-8")
-    (folder / "runs.md").write_text("\n".join(_runs_page(results, cases)) + "\n", encoding="utf-8")
+    (folder / "runs.md").write_text(_text(_runs_page(results, cases)), encoding="utf-8")
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def _page(results: Results, cases: Sequence[Case], figures: dict[str, str], docs: str) -> Iterator[str]:

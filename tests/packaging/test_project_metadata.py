@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -91,3 +92,15 @@ def test_commands_that_a_form_names_exist():
     named = {name for text in texts for name in re.findall(r"`lightpool ([a-z]+)", text)}
     assert named
     assert named <= set(main.commands)
+
+
+def test_each_text_file_ends_with_one_newline_as_the_hooks_require():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("needs a checkout: only git knows which files belong to the project")
+    files = [path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
+    contents = {path: path.read_bytes() for path in files}
+    texts = {path: content for path, content in contents.items() if content and b"\0" not in content}
+    assert len(texts) > 1000
+    wrong = [str(path) for path, text in texts.items() if not text.endswith(b"\n") or text.endswith(b"\n\n")]
+    assert wrong == []
