@@ -333,6 +333,16 @@ def test_nights_begin_in_the_evening_of_the_observatory_and_add_up():
     assert nights[0][2].error == pytest.approx((60 + 0.25 * 16) ** 0.5)
 
 
+def test_an_observation_without_a_safe_energy_is_not_in_the_livetime():
+    row = {"obs_id": 1, "start": "2020-01-01T22:00:00", "livetime": 1600.0, "source": SUMS, "energy_min": 0.5}
+    nothing = dict.fromkeys(SUMS, 0.0)
+    other = row | {"obs_id": 2, "start": "2020-01-01T23:00:00", "source": nothing, "energy_min": None}
+    runs = runs_of([row, other])
+    assert [run.sums is None for run in runs] == [False, True]
+    assert [livetime for livetime, _ in cumulated(runs)] == [1600.0]
+    assert [livetime for _, livetime, _ in by_night(runs)] == [1600.0]
+
+
 def test_the_cumulative_significance_ends_at_that_of_all():
     runs = runs_of([row(number, f"2020-01-0{number}T00:00:00") for number in (3, 1, 2)])
     grown = cumulated(runs)

@@ -124,7 +124,7 @@ class Run:
         Date of the evening at the observatory.
     livetime : float, s
     sums : mapping of str to float or None
-        See `SUMS`; None if the source was outside the map.
+        See `SUMS`; None if the source was outside the map, or no energy is safe.
     row : Row
         All recorded values.
     """
@@ -188,7 +188,9 @@ def runs_of(rows: Sequence[Row], *, are_disjoint: bool = True) -> list[Run]:
     nights = [text.partition("T")[0] for text in Time(evening, format="mjd").isot]
     runs = []
     for group, night in zip(groups, nights, strict=True):
-        parts = [row["source"] for row in group if row.get("source") is not None]
+        # without a safe energy an observation has neither counts nor exposure, and its livetime is in no stack
+        safe = [row for row in group if row.get("energy_min", 0.0) is not None]
+        parts = [row["source"] for row in safe if row.get("source") is not None]
         sums = None
         if parts:
             total = AtSource.total(parts)
