@@ -46,9 +46,9 @@ SOURCES = {
     "hess": Source(
         "H.E.S.S. DL3 public test data release 1",
         ("hess-dl3-dr1",),
-        ("https://www.mpi-hd.mpg.de/hfm/HESS/pages/dl3-dr1/", "https://zenodo.org/record/1421099"),
+        ("https://www.mpi-hd.mpg.de/hfm/HESS/pages/dl3-dr1/", "https://zenodo.org/record/1421099", GAMMAPY_DATA),
         "25 runs on the Crab nebula, MSH 15-52, PKS 2155-304 and the empty field around 3C 273; "
-        "AEFF_2D, EDISP_2D, PSF_TABLE, BKG_3D",
+        "AEFF_2D, EDISP_2D, PSF_TABLE, and BKG_3D, which Gammapy's data add",
     ),
     "magic": Source(
         "MAGIC Crab nebula runs with RAD_MAX",
