@@ -53,18 +53,18 @@ def run_as_newcomer(page: Path, folder: Path, *, update: bool) -> None:
     if update:
         write_outputs(page, reader)
     else:
-        reader.check(page.read_text(), page.name)
+        reader.check(page.read_text(encoding="utf-8"), page.name)
 
 
 def write_outputs(page: Path, reader: Reader) -> None:
     """Replace the outputs of a page that differ, and its pictures, by those of a run."""
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     lines = text.splitlines(keepends=True)
     for block, output in reversed(reader.read(text, page.name)):
         if not is_same_output(block.text, output):
             begin = block.line - 1
             lines[begin : begin + block.text.count("\n")] = ["{}\n".format(output.strip("\n").rstrip())]
-    page.write_text("".join(lines))
+    page.write_text("".join(lines), encoding="utf-8")
     for picture in pictures_of(text):
         shutil.copyfile(reader.folder / picture, page.parent / picture)
 

@@ -22,4 +22,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     report = str(bridge.report())
     bridge.restore()
     if path := os.environ.get(REPORT):
-        Path(path).write_text(report)
+        Path(path).write_text(report, encoding="utf-8")

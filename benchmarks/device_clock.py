@@ -215,7 +215,7 @@ def memory_in_use(device: Device) -> dict[str, float]:
 
 def _resident() -> float:
     try:
-        for line in Path("/proc/self/status").read_text().splitlines():
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmRSS:"):
                 return 1024.0 * int(line.split()[1])
     except OSError:

@@ -94,7 +94,7 @@ class Session:
 
 def describe_machine(session: Session) -> dict[str, Any]:
     cpuinfo = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*:\s*(.*)", cpuinfo.read_text()) if cpuinfo.is_file() else []
+    names = re.findall(r"model name\s*:\s*(.*)", cpuinfo.read_text(encoding="utf-8")) if cpuinfo.is_file() else []
     query = "--query-gpu=name,driver_version,memory.total,clocks.max.sm,power.limit"
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

@@ -1,7 +1,9 @@
 """Data stores at addresses: in an archive, on a server, in the memory of a file system."""
 
+import io
 import threading
 import zipfile
+from contextlib import redirect_stdout
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,6 +13,7 @@ from loopback_server import serving
 from made_up_stores import events_hdu, gti_hdu, header_with, irf_hdus, write
 
 from lightpool.data import DataStore, EventList, HDUIndexTable, Observation
+from lightpool.data.files.hdu_location import HDULocation
 from lightpool.errors import MissingDataError
 from lightpool.fits import join_address, remote
 from lightpool.fits.remote import RemoteCache
@@ -123,3 +126,35 @@ def test_a_file_that_is_missing_is_named_and_does_not_stop_a_check(address):
         _ = store.obs(2).events
     codes = {(record.get("obs_id"), record["code"]) for record in store.check(["hdu_table"])}
     assert codes == {(2, "file-missing")}
+
+
+def shown_texts(thing):
+    """What printing, a list, a notebook and ``info`` show of an object."""
+    texts = {"str": str(thing), "repr": repr([thing])}
+    if hasattr(thing, "_repr_html_"):
+        texts["html"] = thing._repr_html_() or ""
+    if isinstance(thing, DataStore | HDULocation):
+        stream = io.StringIO()
+        with redirect_stdout(stream):
+            stream.write(str(thing.info()))
+        texts["info"] = stream.getvalue()
+    if isinstance(thing, HDUIndexTable):
+        texts["summary"] = thing.summary()
+    return texts
+
+
+def test_no_object_of_a_store_shows_the_password_of_its_address(three):
+    pytest.importorskip("aiohttp")
+    with serving(three.finish()) as server:
+        server.allowed = ("me:QxyzzyQ17",)
+        store = DataStore.from_dir(server.address.replace("http://", "http://me:QxyzzyQ17@"))
+        run = store.obs(1)
+        names = ("events", "gti", "aeff", "edisp", "psf", "bkg", "pointing", "meta", "parts", "locations")
+        things = [store, store.hdu_table, store.obs_table, store.get_observations([1, 2]), run]
+        things += [getattr(run, name) for name in names] + [run.events.meta, run.events.table]
+        things += list(run.locations.values())
+        shown = [(type(each).__name__, *text) for each in things for text in shown_texts(each).items()]
+        assert [(name, kind) for name, kind, text in shown if "Qxyzzy" in text] == []
+        with pytest.raises(MissingDataError) as caught:
+            EventList.read(f"{store.hdu_table.base_dir}/none.fits")
+        assert "Qxyzzy" not in str(caught.value)

@@ -50,7 +50,7 @@ def cuda_driver() -> CudaDriver | None:
 def _release() -> str:
     try:
         # NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  (and the date).
-        words = _KERNEL_MODULE.read_text().splitlines()[0].split()
+        words = _KERNEL_MODULE.read_text(encoding="utf-8").splitlines()[0].split()
     except (OSError, IndexError):
         return ""
     return next((word for word in words if word[0].isdigit() and "." in word), "")

@@ -77,7 +77,7 @@ def start_slurm(n_job: int) -> JobCluster:
 
 def _try(script: str) -> None:
     """Ask SLURM whether it would accept a job, as dask-jobqueue only logs a refusal and waits for workers."""
-    with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".sh") as file:
         file.write(script)
         file.flush()
         done = _run(["sbatch", "--test-only", file.name])

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -68,6 +68,11 @@ class HDULocation(ShownInNotebooks):
     hdu_name: str = ""
     cache: bool = True
     format: str | None = None
+
+    def __repr__(self) -> str:
+        """Return the fields, without passwords."""
+        values = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(self))
+        return hide_secrets(f"{type(self).__name__}({values})")
 
     def __str__(self) -> str:
         """Return the path or the address of the file, without passwords."""
