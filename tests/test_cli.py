@@ -104,6 +104,15 @@ def test_the_command_prints_its_version(run):
     assert lightpool.__version__ in run("--version").output
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell with pipes")
+def test_a_command_whose_output_nobody_reads_ends_without_a_word(crab_store, tmp_path):
+    command = f"'{sys.executable}' -m lightpool quicklook '{crab_store}' --source Crab -o '{tmp_path}/out' | true"
+    done = subprocess.run(["bash", "-c", f"{command}; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.split() == ["1"]
+
+
 def test_the_package_is_the_command_too():
     done = subprocess.run([sys.executable, "-m", "lightpool", "--version"], capture_output=True, text=True, check=True)
     assert lightpool.__version__ in done.stdout

@@ -15,6 +15,11 @@ CRAB = SkyCoord("05h34m31s", "22d00m52s")
     [
         "83.62917 22.01444",
         "83.62917,22.01444",
+        "RA 83.62917 deg, Dec +22.01444 deg",
+        "ra=83.62917 dec=22.01444",
+        "RA: 05:34:31 Dec: +22:00:52",
+        "RA 05 34 31 DEC +22 00 52",
+        "icrs RA=83.62917,Dec=22.01444",
         " 83.62917 , +22.01444 ",
         "83.62917;22.01444",
         "83.62917+22.01444",
@@ -42,6 +47,9 @@ CRAB = SkyCoord("05h34m31s", "22d00m52s")
         "ICRS: 83.62917 22.01444",
         "83.62917 22.01444 (icrs)",
         "galactic 184.5555 -5.7886",
+        "l=184.5555 b=-5.7886",
+        "L = 184.5555 deg, B = -5.7886 deg",
+        "GLON 184.5555 GLAT -5.7886",
         "Gal 184.5555,-5.7886",
         "184.5555 -5.7886 galactic",
         "fk5 83.62917 22.01444",
@@ -74,6 +82,7 @@ def test_a_southern_declination_between_zero_and_one_degree_keeps_its_sign():
         ("altaz 30 50", "'altaz' is not possible"),
         ("ecliptic 84.1 -1.3", "'ecliptic' is not possible"),
         ("icrs galactic 1 2", "two frames, galactic and icrs"),
+        ("fk5 l=184.56 b=-5.78", "two frames, fk5 and galactic"),
         ("83.63 92", "-90 deg to 90 deg"),
         ("400 22", "0 deg to 360 deg"),
         ("0229+200", "-90 deg to 90 deg"),
@@ -89,9 +98,21 @@ def test_a_text_that_is_no_position_says_why(text, message):
 
 
 @pytest.mark.parametrize(
-    "text", ["3C 273", "1ES 0229+200", "4U 1636-53", "2HWC J1825-134", "47 Tuc", "30 Dor C", "Crab"]
+    "text",
+    [
+        "3C 273",
+        "1ES 0229+200",
+        "4U 1636-53",
+        "2HWC J1825-134",
+        "47 Tuc",
+        "30 Dor C",
+        "Crab",
+        "L 1527",
+        "RA 12",
+        "l=1 dec=2",
+    ],
 )
-def test_names_that_begin_with_digits_are_names(text):
+def test_names_with_digits_are_names(text):
     assert coordinates_of_text(text) is None
 
 

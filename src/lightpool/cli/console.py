@@ -67,6 +67,8 @@ def ended_by_errors(log_file: Path | None = None, *, verbose: bool = False) -> I
     except InputChangedError as error:
         say(f"Error: {error}", err=True)
         sys.exit(ExitCode.CHANGED)
+    except BrokenPipeError:
+        raise  # nobody reads the output any more, as behind `| head`: click ends the command without a word
     except (LightpoolError, OSError) as error:
         say(f"Error: {error}", err=True)
         sys.exit(ExitCode.FAILED)

@@ -22,6 +22,13 @@ _LETTERS = r"[-+]?[0-9]+\s*[hd°]\s*(?:[0-9]+(?:\.[0-9]+)?\s*['m]\s*(?:[0-9]+(?:
 _ANGLE = rf"{_COLONS}|{_LETTERS}|{_NUMBER}\s*(?:degrees|degree|deg|d|°|arcmin|arcsec|rad|hourangle|h)?"
 _PAIR = re.compile(rf"({_ANGLE})(?:\s*[,;]\s*|\s+|(?=[-+]))({_ANGLE})", re.IGNORECASE)
 
+_LABELLED = re.compile(
+    r"(?:(?P<ra>ra)|(?P<glon>glon)|l)\s*[=:]?\s*(?P<lon>[-+.0-9].*?)[\s,;]*"
+    r"(?<![a-z])(?(ra)dec|(?(glon)glat|b))\s*[=:]?\s*(?P<lat>[-+.0-9].*)",
+    re.IGNORECASE,
+)
+"""Coordinates with their names, such as ``RA 83.63 deg, Dec +22.01 deg`` and ``l=184.56 b=-5.78``."""
+
 _UNITS = r"degrees?|deg|arcmin|arcsec|rad|hourangle|[hdms]|e(?=[-+0-9])"
 
 _WHOLE, _LAST = "[0-9]{1,3}", r"[0-9]{1,2}(?:\.[0-9]*)?"
@@ -39,7 +46,7 @@ def coordinates_of_text(text: str) -> dict[str, str] | None:
     ----------
     text : str
         Such as ``83.63 22.01`` (deg), ``05:34:31.9 +22:00:52`` (hours, deg) or ``galactic 184.56 -5.78``. The name of
-        the frame may also follow.
+        the frame may also follow, and each coordinate may have its name before it: RA and Dec, l and b, GLON and GLAT.
 
     Raises
     ------
@@ -48,6 +55,9 @@ def coordinates_of_text(text: str) -> dict[str, str] | None:
     """
     plain = text.strip().translate({0x2212: "-", 0x2013: "-", 0x2032: "'", 0x2033: '"'}).strip("()[] ")
     words, rest = _without_frame(plain)
+    if (labelled := _LABELLED.fullmatch(rest)) is not None:
+        rest = f"{labelled['lon']} {labelled['lat']}"
+        words += [] if labelled["ra"] else ["galactic"]
     if not re.match(r"[-+.]?[0-9]", rest):
         return None
     pair = _pair(rest)
