@@ -23,11 +23,13 @@ from regions import (
 from lightpool.errors import FormatError, GeometryError
 from lightpool.maps import MapAxis, RegionGeom, WcsGeom
 from lightpool.maps.regions.sky_regions import (
+    all_parts,
     angle_between,
     compound_region_to_regions,
     region_center,
     region_to_pixel,
     region_to_sky,
+    regions_to_compound_region,
 )
 
 CRAB = SkyCoord(83.63, 22.01, unit="deg")
@@ -324,3 +326,12 @@ def test_the_angle_between_positions_is_that_of_astropy(frame, lonlat):
     one, other = SkyCoord(83.63, 22.01, unit="deg"), SkyCoord(*lonlat, unit="deg").transform_to(frame)
     for pair in ((one, other), (other, one)):
         assert_allclose(angle_between(*pair), pair[0].separation(pair[1]).rad, rtol=1e-12, atol=1e-15)
+
+
+def test_a_union_of_many_regions_is_taken_apart_in_their_order():
+    circles = [CircleSkyRegion(SkyCoord(0.1 * i, 0, unit="deg"), 0.05 * u.deg) for i in range(2000)]
+    union = regions_to_compound_region(circles)
+    assert all_parts(union) == circles
+    assert list(compound_region_to_regions(union)) == circles
+    with pytest.raises(ValueError, match="only unions can be taken apart"):
+        compound_region_to_regions(union & circles[0])

@@ -10,7 +10,7 @@ from lightpool.maps.axes.axes import MapAxes
 from lightpool.maps.axes.axis_cards import axes_in_a_line, axes_table
 from lightpool.utils.html import Card, Section, fields, times
 
-__all__ = ["geom_card", "position_text"]
+__all__ = ["GeomToShow", "geom_card", "position_text"]
 
 
 class GeomToShow(Protocol):

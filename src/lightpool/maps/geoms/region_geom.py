@@ -24,12 +24,11 @@ from lightpool.maps.axes.axes import AxesLike, MapAxes
 from lightpool.maps.coord import CoordArray, MapCoord, MapCoordLike
 from lightpool.maps.geoms import region_geom_format
 from lightpool.maps.geoms.geom import Geom, pix_to_idx
-from lightpool.maps.geoms.geom_card import geom_card
+from lightpool.maps.geoms.region_card import region_card
 from lightpool.maps.geoms.region_on_wcs import RegionOnWcs, state_of_union
 from lightpool.maps.geoms.region_pixels import coord_and_weights, solid_angle_of
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.periodic_wcs import Plane
-from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.region_contents import Positions
 from lightpool.maps.regions.region_extent import (
     angles_from,
@@ -47,8 +46,7 @@ from lightpool.maps.regions.sky_regions import (
 from lightpool.maps.wcs_header import SizeLike, frame_of_wcs, pixel_scales_deg, width_deg
 from lightpool.typing import Axes, PathEffect, RegionLike
 from lightpool.utils.deviations import deviates, deviations_are_heard
-from lightpool.utils.html import MAX_ROWS, Card, Html, note, times
-from lightpool.utils.text import number_of
+from lightpool.utils.html import Card
 
 if TYPE_CHECKING:
     from regions import Region, SkyRegion
@@ -56,9 +54,6 @@ if TYPE_CHECKING:
 __all__ = ["RegionGeom"]
 
 log = logging.getLogger(__name__)
-
-_MOST_PARTS = 100
-"""Regions of which notebooks show the solid angle, which takes a time that grows with the square of their number."""
 
 _WIDEST_TAN = 60.0
 """Angle from its centre in deg up to which a region is drawn on a tangential projection."""
@@ -532,20 +527,7 @@ class RegionGeom(RegionOnWcs, Geom):
 
     def html_card(self) -> Card:
         """Return what notebooks show of the geometry."""
-        region = self.region
-        parts = [] if region is None else _parts_of(region)
-        rows = {
-            "region": "None" if region is None else type(region).__name__,
-            "parameters": None if region is None else lambda: _parameters_text(parts),
-            "width": lambda: None if region is None else f"{times(f'{x:.5g}' for x in self.width.value)} deg",
-            "solid angle": lambda: None if region is None else self._solid_angle_text(len(parts)),
-        }
-        return geom_card(self, rows)
-
-    def _solid_angle_text(self, n_part: int) -> Html | str:
-        if n_part > _MOST_PARTS:
-            return note(f"takes long with {number_of(n_part, 'region')}: solid_angle() computes it")
-        return f"{self.solid_angle().to('deg2'):.5g}"
+        return region_card(self)
 
     def __str__(self) -> str:
         centre = self.center_skydir
@@ -558,23 +540,6 @@ class RegionGeom(RegionOnWcs, Geom):
             f"\tframe      : {centre.frame.name}\n"
             f"\tcenter     : {centre.data.lon.deg:.1f} deg, {centre.data.lat.deg:.1f} deg\n"
         )
-
-
-def _parts_of(region: "SkyRegion") -> "list[SkyRegion]":
-    """Return the regions that a compound one is made of; any other one alone."""
-    waiting, parts = [region], list["SkyRegion"]()
-    while waiting:  # not by recursion, which fails for some hundred
-        part = waiting.pop()
-        if isinstance(part, region_classes.CompoundSkyRegion):
-            waiting += [part.region2, part.region1]
-        else:
-            parts.append(part)
-    return parts
-
-
-def _parameters_text(parts: "Sequence[SkyRegion]") -> str:
-    texts = [", ".join(str(part).splitlines()[1:]) for part in parts[:MAX_ROWS]]
-    return texts[0] if len(parts) == 1 else f"{number_of(len(parts), 'region')}: {'; '.join(texts)}"
 
 
 @lru_cache(maxsize=64)  # all maps and checks of a run ask for the same one

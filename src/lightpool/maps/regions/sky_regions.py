@@ -379,11 +379,7 @@ def compound_region_to_regions(region: "SkyRegion | None") -> "Regions":
 
 
 def _parts_of_union(region: "SkyRegion") -> "list[SkyRegion]":
-    if not isinstance(region, region_classes.CompoundSkyRegion):
-        return [region]
-    if region.operator is not operator.or_:
-        raise ValueError(f"only unions can be taken apart, got a compound region with {region.operator.__name__!r}")
-    return [*_parts_of_union(region.region1), *_parts_of_union(region.region2)]
+    return _taken_apart(region, only_unions=True)
 
 
 @overload
@@ -392,9 +388,24 @@ def all_parts(region: "SkyRegion") -> "list[SkyRegion]": ...
 def all_parts(region: "Region") -> "list[Region]": ...
 def all_parts(region: "Region") -> "Sequence[Region]":
     """Return the single regions of any compound region, however they are combined."""
-    if isinstance(region, region_classes.CompoundSkyRegion):
-        return [*all_parts(region.region1), *all_parts(region.region2)]
-    return [region]
+    return _taken_apart(region)
+
+
+@overload
+def _taken_apart(region: "SkyRegion", *, only_unions: bool = False) -> "list[SkyRegion]": ...
+@overload
+def _taken_apart(region: "Region", *, only_unions: bool = False) -> "list[Region]": ...
+def _taken_apart(region: "Region", *, only_unions: bool = False) -> "Sequence[Region]":
+    waiting, parts = [region], list["Region"]()
+    while waiting:  # not by recursion, which fails for unions of many hundred
+        part = waiting.pop()
+        if not isinstance(part, region_classes.CompoundSkyRegion):
+            parts.append(part)
+            continue
+        if only_unions and part.operator is not operator.or_:
+            raise ValueError(f"only unions can be taken apart, got a compound region with {part.operator.__name__!r}")
+        waiting += [part.region2, part.region1]
+    return parts
 
 
 def region_center(region: "SkyRegion") -> SkyCoord:
