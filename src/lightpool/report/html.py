@@ -13,7 +13,7 @@ from lightpool.batch.storage.files import write_aside
 from lightpool.batch.storage.outcomes import Outcome
 from lightpool.batch.storage.records import ChunkRecord
 from lightpool.utils.optional_packages import require_package
-from lightpool.utils.text import printable
+from lightpool.utils.text import number_of, printable
 
 __all__ = ["link_to", "timing_of", "write_page"]
 
@@ -38,6 +38,7 @@ def write_page(output: Path, template: str, **values: Any) -> None:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown, loader=jinja2.FunctionLoader(_source)
     )
+    environment.filters["number_of"] = number_of
     text = environment.get_template(template).render(link=lambda path: link_to(path, output), **values)
     with write_aside(output) as file:
         file.write(text.encode())
